@@ -1,0 +1,109 @@
+//! A pod template that loses nothing: kept as the JSON that the user wrote, with typed views on the few parts that the
+//! controller reads or adds to.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// A `PodTemplateSpec`, lossless: fields that this build does not know stay as they are.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct PodTemplate(pub Map<String, Value>);
+
+impl JsonSchema for PodTemplate {
+    fn schema_name() -> Cow<'static, str> {
+        "PodTemplateSpec".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "object", "x-kubernetes-preserve-unknown-fields": true })
+    }
+}
+
+impl PodTemplate {
+    /// The value at a JSON pointer such as `/spec/containers`.
+    #[must_use]
+    pub fn pointer(&self, pointer: &str) -> Option<&Value> {
+        let rest = pointer.strip_prefix('/')?;
+        let (first, rest) = rest.split_once('/').unwrap_or((rest, ""));
+        let value = self.0.get(first)?;
+        if rest.is_empty() {
+            Some(value)
+        } else {
+            value.pointer(&format!("/{rest}"))
+        }
+    }
+
+    /// `metadata.labels`; labels whose value is not a string are left out.
+    #[must_use]
+    pub fn labels(&self) -> BTreeMap<String, String> {
+        self.string_map("labels")
+    }
+
+    /// `metadata.annotations`; annotations whose value is not a string are left out.
+    #[must_use]
+    pub fn annotations(&self) -> BTreeMap<String, String> {
+        self.string_map("annotations")
+    }
+
+    fn string_map(&self, key: &str) -> BTreeMap<String, String> {
+        self.pointer(&format!("/metadata/{key}"))
+            .and_then(Value::as_object)
+            .into_iter()
+            .flatten()
+            .filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())))
+            .collect()
+    }
+
+    /// Sets one label of the template.
+    pub fn set_label(&mut self, key: &str, value: &str) {
+        let metadata = self
+            .0
+            .entry("metadata")
+            .or_insert_with(|| Value::Object(Map::new()));
+        if !metadata.is_object() {
+            *metadata = Value::Object(Map::new());
+        }
+        if let Some(metadata) = metadata.as_object_mut() {
+            let labels = metadata
+                .entry("labels")
+                .or_insert_with(|| Value::Object(Map::new()));
+            if !labels.is_object() {
+                *labels = Value::Object(Map::new());
+            }
+            if let Some(labels) = labels.as_object_mut() {
+                labels.insert(key.to_owned(), Value::String(value.to_owned()));
+            }
+        }
+    }
+
+    /// Removes one label of the template, and the `labels` map with its last entry.
+    pub fn remove_label(&mut self, key: &str) {
+        let Some(metadata) = self.0.get_mut("metadata").and_then(Value::as_object_mut) else {
+            return;
+        };
+        if let Some(labels) = metadata.get_mut("labels").and_then(Value::as_object_mut) {
+            labels.remove(key);
+            if labels.is_empty() {
+                metadata.remove("labels");
+            }
+        }
+    }
+
+    /// `(container name, image)` of the containers, init containers excluded, in the order of the template.
+    #[must_use]
+    pub fn images(&self) -> Vec<(String, String)> {
+        self.pointer("/spec/containers")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+            .filter_map(|container| {
+                let text = |key| Some(container.get(key)?.as_str()?.to_owned());
+                Some((text("name")?, text("image")?))
+            })
+            .collect()
+    }
+}
