@@ -1,0 +1,159 @@
+//! Why: one value for each guard that a decision passed or stopped at.
+//!
+//! `explain`, the sentence in the live view, the decision log and the test snapshots are all made from these. A
+//! sentence has the shape *value, operator, limit*.
+
+use std::fmt;
+
+use jiff::Timestamp;
+
+/// One guard and how it was decided.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Reason {
+    /// The spec cannot be carried out.
+    InvalidSpec {
+        /// Field, as in `spec.strategy.canary.steps[1].setWeight`.
+        field: String,
+        /// What is wrong.
+        message: String,
+    },
+    /// Waiting for pods.
+    PodsNotAvailable {
+        /// ReplicaSet.
+        replica_set: String,
+        /// Available pods.
+        available: i32,
+        /// Pods needed.
+        needed: i32,
+    },
+    /// Waiting for routers to show a weight.
+    TrafficNotMoved {
+        /// Router object.
+        object: String,
+        /// Weight that it shows.
+        shown: i32,
+        /// Weight that it was told.
+        wanted: i32,
+    },
+    /// Waiting in a timed pause.
+    PausedUntil {
+        /// Step index, from 0.
+        step: i32,
+        /// End of the pause.
+        until: Timestamp,
+    },
+    /// Waiting for a person.
+    PausedForPerson {
+        /// Pause reason of the API.
+        reason: String,
+    },
+    /// Waiting for an analysis.
+    AnalysisRunning {
+        /// The run.
+        run: String,
+        /// What it says.
+        message: String,
+    },
+    /// An analysis ended badly.
+    AnalysisFailed {
+        /// The run.
+        run: String,
+        /// Its phase.
+        phase: String,
+        /// What it says: value, operator, limit.
+        message: String,
+    },
+    /// The weight changes.
+    WeightChanges {
+        /// Weight before.
+        from: i32,
+        /// Weight after.
+        to: i32,
+        /// Why.
+        because: String,
+    },
+    /// A step is done.
+    StepCompleted {
+        /// Step index, from 0.
+        step: i32,
+        /// Number of steps.
+        of: i32,
+    },
+    /// The update is given up.
+    Aborted {
+        /// Why.
+        because: String,
+    },
+    /// The new revision becomes the stable one.
+    Promoted {
+        /// Why.
+        because: String,
+    },
+    /// An old ReplicaSet waits before it is taken away.
+    ScaleDownDelayed {
+        /// ReplicaSet.
+        replica_set: String,
+        /// When it goes.
+        until: Timestamp,
+    },
+    /// A safety invariant would not hold, so the effect is left out.
+    HeldForSafety {
+        /// The invariant.
+        invariant: &'static str,
+        /// The values.
+        detail: String,
+    },
+    /// No progress for longer than the deadline.
+    DeadlineExceeded {
+        /// `progressDeadlineSeconds`.
+        seconds: i32,
+    },
+    /// There is nothing to do.
+    Settled,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Reason::InvalidSpec { field, message } => write!(f, "Invalid: {field}: {message}"),
+            Reason::PodsNotAvailable { replica_set, available, needed } => {
+                write!(f, "Waiting for pods of {replica_set}: {available} available < {needed} needed")
+            }
+            Reason::TrafficNotMoved { object, shown, wanted } => {
+                write!(f, "Waiting for {object}: weight {shown} shown, {wanted} wanted")
+            }
+            Reason::PausedUntil { step, until } => {
+                write!(f, "Paused at step {step} until {until}")
+            }
+            Reason::PausedForPerson { reason } => {
+                write!(f, "Paused ({reason}) until somebody promotes or aborts")
+            }
+            Reason::AnalysisRunning { run, message } if message.is_empty() => {
+                write!(f, "Waiting for analysis {run}")
+            }
+            Reason::AnalysisRunning { run, message } => {
+                write!(f, "Waiting for analysis {run}: {message}")
+            }
+            Reason::AnalysisFailed { run, phase, message } => {
+                write!(f, "Analysis {run} is {phase}: {message}")
+            }
+            Reason::WeightChanges { from, to, because } => {
+                write!(f, "Canary weight {from} -> {to}: {because}")
+            }
+            Reason::StepCompleted { step, of } => write!(f, "Step {}/{of} completed", step + 1),
+            Reason::Aborted { because } => write!(f, "Aborted: {because}"),
+            Reason::Promoted { because } => write!(f, "Promoted: {because}"),
+            Reason::ScaleDownDelayed { replica_set, until } => {
+                write!(f, "{replica_set} is kept until {until}")
+            }
+            Reason::HeldForSafety { invariant, detail } => {
+                write!(f, "Held for safety ({invariant}): {detail}")
+            }
+            Reason::DeadlineExceeded { seconds } => {
+                write!(f, "No progress for more than {seconds} s (progressDeadlineSeconds)")
+            }
+            Reason::Settled => write!(f, "Nothing to do"),
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! What was observed of one Rollout and of everything that belongs to it, as plain data.
+//!
+//! The shell (controller, simulation) fills it; nothing in it is a handle to anything.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde_json::Value;
+use sluice_analysis::template::TemplateLookup;
+use sluice_crds::analysis::AnalysisRun;
+use sluice_crds::decode::{self, DecodeError};
+use sluice_crds::pod_template::PodTemplate;
+use sluice_crds::rollout::Rollout;
+use sluice_crds::split::ObservedSplit;
+
+/// Everything that one decision may depend on, besides the time.
+pub struct World<'a> {
+    /// The Rollout, with metadata (uid, generation, resourceVersion) and status.
+    pub rollout: &'a Rollout,
+    /// ReplicaSets in its namespace that it owns, or that have no owner and match its selector.
+    pub replica_sets: &'a [ReplicaSet],
+    /// The Services that its strategy names and that exist, by name.
+    pub services: &'a BTreeMap<String, Service>,
+    /// AnalysisRuns that it owns.
+    pub analysis_runs: &'a [AnalysisRun],
+    /// Analysis templates of its namespace and of the cluster.
+    pub templates: &'a dyn TemplateLookup,
+    /// What its routers say now: empty without traffic routing. `Err` holds one `(field, message)` for each part of
+    /// `trafficRouting` that cannot be driven.
+    pub traffic: Result<&'a [ObservedSplit], &'a [(String, String)]>,
+    /// The object that `workloadRef` names: `None` when it does not exist or none is named.
+    pub workload: Option<&'a Value>,
+    /// Settings of the controller.
+    pub settings: &'a Settings,
+}
+
+/// Settings of the controller that decisions depend on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// `--instance-id`: the value of the instance label on objects that are made.
+    pub instance_id: String,
+}
+
+/// A ReplicaSet, reduced to what decisions depend on. The template is lossless.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ReplicaSet {
+    /// `metadata.name`.
+    pub name: String,
+    /// `metadata.uid`.
+    pub uid: String,
+    /// `metadata.resourceVersion`.
+    pub resource_version: String,
+    /// `metadata.creationTimestamp`; the epoch when absent.
+    pub created: Timestamp,
+    /// Whether `metadata.deletionTimestamp` is set.
+    pub deleting: bool,
+    /// `metadata.labels`.
+    pub labels: BTreeMap<String, String>,
+    /// `metadata.annotations`.
+    pub annotations: BTreeMap<String, String>,
+    /// uid of the controlling owner.
+    pub owner: Option<String>,
+    /// `spec.replicas`, default 1.
+    pub replicas: i32,
+    /// `spec.template`.
+    pub template: PodTemplate,
+    /// `status.replicas`.
+    pub current: i32,
+    /// `status.readyReplicas`.
+    pub ready: i32,
+    /// `status.availableReplicas`.
+    pub available: i32,
+    /// Message of the `ReplicaFailure` condition when it is True.
+    pub failure: Option<String>,
+}
+
+impl ReplicaSet {
+    /// Reads an `apps/v1` ReplicaSet object.
+    ///
+    /// # Errors
+    /// When a field has a wrong type; the error names the field.
+    pub fn from_object(object: &Value) -> Result<Self, DecodeError> {
+        let metadata: sluice_crds::ObjectMeta =
+            decode::decode(object.get("metadata").unwrap_or(&Value::Null)).map_err(|error| {
+                DecodeError { field: format!("metadata.{}", error.field), reason: error.reason }
+            })?;
+        let number = |pointer: &str, default: i64| -> Result<i32, DecodeError> {
+            let value = match object.pointer(pointer) {
+                None | Some(Value::Null) => default,
+                Some(value) => value.as_i64().ok_or_else(|| DecodeError {
+                    field: pointer.trim_start_matches('/').replace('/', "."),
+                    reason: "expected a whole number".to_owned(),
+                })?,
+            };
+            Ok(i32::try_from(value).unwrap_or(i32::MAX))
+        };
+        let template = object
+            .pointer("/spec/template")
+            .and_then(Value::as_object)
+            .cloned()
+            .map(PodTemplate)
+            .unwrap_or_default();
+        let failure = object
+            .pointer("/status/conditions")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+            .find(|condition| {
+                condition.get("type").and_then(Value::as_str) == Some("ReplicaFailure")
+                    && condition.get("status").and_then(Value::as_str) == Some("True")
+            })
+            .map(|condition| {
+                condition.get("message").and_then(Value::as_str).unwrap_or_default().to_owned()
+            });
+        Ok(Self {
+            created: metadata
+                .creation_timestamp
+                .as_ref()
+                .map_or(Timestamp::UNIX_EPOCH, |time| time.0),
+            deleting: metadata.deletion_timestamp.is_some(),
+            owner: metadata
+                .owner_references
+                .iter()
+                .flatten()
+                .find(|owner| owner.controller == Some(true))
+                .map(|owner| owner.uid.clone()),
+            name: metadata.name.unwrap_or_default(),
+            uid: metadata.uid.unwrap_or_default(),
+            resource_version: metadata.resource_version.unwrap_or_default(),
+            labels: metadata.labels.unwrap_or_default(),
+            annotations: metadata.annotations.unwrap_or_default(),
+            replicas: number("/spec/replicas", 1)?,
+            current: number("/status/replicas", 0)?,
+            ready: number("/status/readyReplicas", 0)?,
+            available: number("/status/availableReplicas", 0)?,
+            template,
+            failure,
+        })
+    }
+
+    /// The pod-template hash label.
+    #[must_use]
+    pub fn hash(&self) -> Option<&str> {
+        self.labels.get(sluice_crds::names::POD_TEMPLATE_HASH).map(String::as_str)
+    }
+
+    /// The revision annotation; 0 when absent or not a number.
+    #[must_use]
+    pub fn revision(&self) -> i64 {
+        self.annotations
+            .get(sluice_crds::names::REVISION)
+            .and_then(|text| text.parse().ok())
+            .unwrap_or(0)
+    }
+}
+
+/// A Service, reduced to what decisions depend on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Service {
+    /// `metadata.name`.
+    pub name: String,
+    /// `metadata.uid`.
+    pub uid: String,
+    /// `metadata.resourceVersion`.
+    pub resource_version: String,
+    /// `metadata.annotations`.
+    pub annotations: BTreeMap<String, String>,
+    /// `spec.selector`.
+    pub selector: BTreeMap<String, String>,
+}
+
+impl Service {
+    /// Reads a `v1` Service object; fields of a wrong type count as absent.
+    #[must_use]
+    pub fn from_object(object: &Value) -> Self {
+        let text = |pointer: &str| {
+            object.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned()
+        };
+        let map = |pointer: &str| {
+            object
+                .pointer(pointer)
+                .and_then(Value::as_object)
+                .into_iter()
+                .flatten()
+                .filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())))
+                .collect()
+        };
+        Self {
+            name: text("/metadata/name"),
+            uid: text("/metadata/uid"),
+            resource_version: text("/metadata/resourceVersion"),
+            annotations: map("/metadata/annotations"),
+            selector: map("/spec/selector"),
+        }
+    }
+
+    /// The pod-template hash that it selects.
+    #[must_use]
+    pub fn hash(&self) -> Option<&str> {
+        self.selector.get(sluice_crds::names::POD_TEMPLATE_HASH).map(String::as_str)
+    }
+}
