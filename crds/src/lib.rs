@@ -6,11 +6,14 @@
 //! This crate is pure: no client, no clock, no file system.
 
 pub mod analysis;
+pub mod app_project;
+pub mod application;
 pub mod decode;
 pub mod duration;
 pub mod names;
 pub mod pod_template;
 pub mod rollout;
+pub mod root_kind;
 pub mod schema;
 pub mod split;
 

@@ -22,3 +22,12 @@ pub fn plugins(_: &mut SchemaGenerator) -> Schema {
         "additionalProperties": { "x-kubernetes-preserve-unknown-fields": true }
     })
 }
+
+/// A list of objects whose fields are kept as they are.
+#[must_use]
+pub fn objects(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "array",
+        "items": { "type": "object", "x-kubernetes-preserve-unknown-fields": true }
+    })
+}
