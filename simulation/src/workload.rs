@@ -1,0 +1,141 @@
+//! ReplicaSets and their pods in virtual time: what the built-in controllers and the kubelet do in a real cluster.
+//!
+//! Pods are not objects here, only what a ReplicaSet's status is counted from: each is created, becomes ready after a
+//! time that depends on its image, and may crash. The pod that is taken away first is the least ready, then the newest,
+//! as the ReplicaSet controller does it.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+
+use crate::store::{Expected, Key, Part, Store, text};
+
+/// How pods of one image behave.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Behaviour {
+    /// Time from creation to readiness; `None`: never ready.
+    pub ready_after: Option<SignedDuration>,
+    /// Share of requests that fail, 0 to 1.
+    pub error_rate: f64,
+}
+
+impl Default for Behaviour {
+    fn default() -> Self {
+        Self { ready_after: Some(SignedDuration::from_secs(2)), error_rate: 0.0 }
+    }
+}
+
+#[derive(Debug, Clone)]
+struct Pod {
+    ready_at: Option<Timestamp>,
+}
+
+/// All pods, by the uid of their ReplicaSet.
+#[derive(Debug, Clone, Default)]
+pub struct Workloads {
+    /// Behaviour by image; others behave as [`Behaviour::default`].
+    pub images: BTreeMap<String, Behaviour>,
+    pods: BTreeMap<String, Vec<Pod>>,
+}
+
+impl Workloads {
+    /// How the pods of a ReplicaSet (or of any object with `spec.template`) behave: by its first container's image.
+    #[must_use]
+    pub fn behaviour(&self, owner: &Value) -> Behaviour {
+        let image = text(owner, "/spec/template/spec/containers/0/image");
+        self.images.get(image).cloned().unwrap_or_default()
+    }
+
+    /// Brings pods and statuses of all ReplicaSets to where they are at the store's time.
+    pub fn reconcile(&mut self, store: &mut Store) {
+        let sets: Vec<Value> = store.list("ReplicaSet").cloned().collect();
+        self.pods.retain(|uid, _| sets.iter().any(|set| text(set, "/metadata/uid") == uid));
+        for set in sets {
+            self.reconcile_one(store, &set);
+        }
+    }
+
+    fn reconcile_one(&mut self, store: &mut Store, set: &Value) {
+        let now = store.now;
+        let behaviour = self.behaviour(set);
+        let wanted = number(set, "/spec/replicas", 1);
+        let pods = self.pods.entry(text(set, "/metadata/uid").to_owned()).or_default();
+        // Ready first, oldest first; so what is cut off at the end is least ready and newest.
+        pods.sort_by_key(|pod| pod.ready_at.unwrap_or(Timestamp::MAX));
+        pods.truncate(wanted);
+        while pods.len() < wanted {
+            let ready_at = behaviour.ready_after.and_then(|after| now.checked_add(after).ok());
+            pods.push(Pod { ready_at });
+        }
+        let min_ready = SignedDuration::from_secs(number(set, "/spec/minReadySeconds", 0) as i64);
+        let since = |pod: &Pod, delay: SignedDuration| {
+            pod.ready_at
+                .and_then(|ready| ready.checked_add(delay).ok())
+                .is_some_and(|at| at <= now)
+        };
+        let status = json!({
+            "replicas": pods.len(),
+            "fullyLabeledReplicas": pods.len(),
+            "readyReplicas": pods.iter().filter(|pod| since(pod, SignedDuration::ZERO)).count(),
+            "availableReplicas": pods.iter().filter(|pod| since(pod, min_ready)).count(),
+            "observedGeneration": set.pointer("/metadata/generation"),
+        });
+        if set.get("status") != Some(&status) {
+            let key = Key::of(set);
+            // The set was read from this store a moment ago, so the edit cannot be refused.
+            let _ = store.edit(&key, Part::Status, &Expected::default(), |set| {
+                if let Some(set) = set.as_object_mut() {
+                    set.insert("status".into(), status);
+                }
+            });
+        }
+    }
+
+    /// Makes every ready pod of a ReplicaSet start anew.
+    pub fn crash(&mut self, set: &Value, now: Timestamp) {
+        let ready_at =
+            self.behaviour(set).ready_after.and_then(|after| now.checked_add(after).ok());
+        for pod in self.pods.get_mut(text(set, "/metadata/uid")).into_iter().flatten() {
+            pod.ready_at = ready_at;
+        }
+    }
+
+    /// Pods of a ReplicaSet that are ready at a time.
+    #[must_use]
+    pub fn ready(&self, set: &Value, now: Timestamp) -> usize {
+        self.pods
+            .get(text(set, "/metadata/uid"))
+            .into_iter()
+            .flatten()
+            .filter(|pod| pod.ready_at.is_some_and(|at| at <= now))
+            .count()
+    }
+
+    /// When the next pod becomes ready or available.
+    #[must_use]
+    pub fn next_change(&self, store: &Store) -> Option<Timestamp> {
+        let mut next: Option<Timestamp> = None;
+        for set in store.list("ReplicaSet") {
+            let min_ready = SignedDuration::from_secs(number(set, "/spec/minReadySeconds", 0) as i64);
+            for pod in self.pods.get(text(set, "/metadata/uid")).into_iter().flatten() {
+                let Some(ready) = pod.ready_at else { continue };
+                let available = ready.checked_add(min_ready).ok();
+                for at in [Some(ready), available].into_iter().flatten() {
+                    if at > store.now && next.is_none_or(|next| at < next) {
+                        next = Some(at);
+                    }
+                }
+            }
+        }
+        next
+    }
+}
+
+fn number(object: &Value, pointer: &str, default: usize) -> usize {
+    object
+        .pointer(pointer)
+        .and_then(Value::as_u64)
+        .and_then(|number| usize::try_from(number).ok())
+        .unwrap_or(default)
+}
