@@ -13,6 +13,7 @@
 
 pub mod plan;
 pub mod reason;
+pub mod request;
 pub mod world;
 
 pub use plan::{Effect, EventNote, EventType, Plan, Precondition};

@@ -1,0 +1,280 @@
+//! Effects as API requests: the same bytes in production and in the simulation.
+//!
+//! Pure: an [`Effect`] and the Rollout it belongs to become a [`Request`]; who sends it is not known here. Every request
+//! is fenced (uid and resourceVersion in the body) and idempotent (names are derived).
+
+use serde_json::{Map, Value, json};
+use sluice_crds::names;
+use sluice_crds::rollout::{Rollout, RolloutStatus};
+
+use crate::plan::{Effect, NewReplicaSet, Precondition};
+
+/// Which object a request is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// `group/version`, or `v1`.
+    pub api_version: &'static str,
+    /// Kind.
+    pub kind: &'static str,
+    /// Plural name in paths.
+    pub plural: &'static str,
+    /// Namespace.
+    pub namespace: String,
+    /// Name.
+    pub name: String,
+}
+
+/// One write request.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Request {
+    /// POST of a new object. When it exists already and is ours (same owner uid, same hash label), that is success.
+    Create {
+        /// The object's name.
+        target: Target,
+        /// The object.
+        object: Value,
+    },
+    /// PATCH with a JSON merge patch (RFC 7386) that carries uid and resourceVersion.
+    Merge {
+        /// The object's name.
+        target: Target,
+        /// Whether it is the status subresource that is patched.
+        status: bool,
+        /// The patch.
+        patch: Value,
+    },
+    /// DELETE with preconditions, in the background.
+    Delete {
+        /// The object's name.
+        target: Target,
+        /// What it must still be.
+        precondition: Precondition,
+    },
+}
+
+/// The request of an effect; `None` for [`Effect::SetTraffic`], whose requests the routers give.
+#[must_use]
+pub fn of_effect(rollout: &Rollout, effect: &Effect) -> Option<Request> {
+    let namespace = rollout.metadata.namespace.clone().unwrap_or_default();
+    let target = |kind: Kind, name: &str| kind.target(&namespace, name);
+    let own = || target(Kind::Rollout, rollout.metadata.name.as_deref().unwrap_or_default());
+    let own_precondition = Precondition {
+        uid: rollout.metadata.uid.clone().unwrap_or_default(),
+        resource_version: rollout.metadata.resource_version.clone().unwrap_or_default(),
+    };
+    Some(match effect {
+        Effect::SetTraffic(_) => return None,
+        Effect::SetReplicas { replicas } => {
+            let patch = fenced(&own_precondition, json!({ "spec": { "replicas": replicas } }));
+            Request::Merge { target: own(), status: false, patch }
+        }
+        Effect::AnnotateRollout { annotations } => {
+            // Without the resourceVersion: the annotations are derived and ours, and the status patch that follows in the
+            // same plan carries the resourceVersion that was observed.
+            let patch = json!({
+                "metadata": { "uid": own_precondition.uid, "annotations": annotations }
+            });
+            Request::Merge { target: own(), status: false, patch }
+        }
+        Effect::CreateReplicaSet(set) => Request::Create {
+            target: target(Kind::ReplicaSet, &set.name),
+            object: replica_set(rollout, &namespace, set),
+        },
+        Effect::ScaleReplicaSet { name, precondition, to, annotations, .. } => {
+            let mut change = json!({ "spec": { "replicas": to } });
+            annotate(&mut change, annotations);
+            let patch = fenced(precondition, change);
+            Request::Merge { target: target(Kind::ReplicaSet, name), status: false, patch }
+        }
+        Effect::UpdateReplicaSet { name, precondition, annotations, adopt, min_ready_seconds } => {
+            let mut change = json!({});
+            annotate(&mut change, annotations);
+            if *adopt {
+                set(&mut change, "metadata", "ownerReferences", json!([owner_reference(rollout)]));
+            }
+            if let Some(seconds) = min_ready_seconds {
+                set(&mut change, "spec", "minReadySeconds", json!(seconds));
+            }
+            let patch = fenced(precondition, change);
+            Request::Merge { target: target(Kind::ReplicaSet, name), status: false, patch }
+        }
+        Effect::DeleteReplicaSet { name, precondition } => Request::Delete {
+            target: target(Kind::ReplicaSet, name),
+            precondition: precondition.clone(),
+        },
+        Effect::SelectPods { service, precondition, hash } => {
+            let owner = hash.as_ref().map(|_| rollout.metadata.name.clone());
+            let change = json!({
+                "metadata": { "annotations": { names::MANAGED_BY_ROLLOUTS: owner } },
+                "spec": { "selector": { names::POD_TEMPLATE_HASH: hash } }
+            });
+            let patch = fenced(precondition, change);
+            Request::Merge { target: target(Kind::Service, service), status: false, patch }
+        }
+        Effect::CreateAnalysisRun(run) => {
+            let name = run.metadata.name.clone().unwrap_or_default();
+            let mut object = serde_json::to_value(run).unwrap_or_default();
+            set(&mut object, "metadata", "namespace", json!(namespace));
+            set(&mut object, "metadata", "ownerReferences", json!([owner_reference(rollout)]));
+            Request::Create { target: target(Kind::AnalysisRun, &name), object }
+        }
+        Effect::TerminateAnalysisRun { name } => {
+            let patch = json!({ "spec": { "terminate": true } });
+            Request::Merge { target: target(Kind::AnalysisRun, name), status: false, patch }
+        }
+        Effect::DeleteAnalysisRun { name, precondition } => Request::Delete {
+            target: target(Kind::AnalysisRun, name),
+            precondition: precondition.clone(),
+        },
+    })
+}
+
+/// The request that brings the status of a Rollout from `rollout.status` to `status`; `None` when they are the same.
+///
+/// It carries only what differs, since people and tools write orders into the same status, and the resourceVersion that
+/// the decision was made on, so that an order that came in between is not overwritten.
+#[must_use]
+pub fn of_status(rollout: &Rollout, status: &RolloutStatus, resource_version: &str) -> Option<Request> {
+    let old = serde_json::to_value(rollout.status.clone().unwrap_or_default()).ok()?;
+    let new = serde_json::to_value(status).ok()?;
+    let difference = difference(&old, &new)?;
+    let namespace = rollout.metadata.namespace.clone().unwrap_or_default();
+    let name = rollout.metadata.name.as_deref().unwrap_or_default();
+    let precondition = Precondition {
+        uid: rollout.metadata.uid.clone().unwrap_or_default(),
+        resource_version: resource_version.to_owned(),
+    };
+    Some(Request::Merge {
+        target: Kind::Rollout.target(&namespace, name),
+        status: true,
+        patch: fenced(&precondition, json!({ "status": difference })),
+    })
+}
+
+/// The smallest merge patch that turns `old` into `new`; `None` when they are equal. Arrays are replaced as a whole.
+#[must_use]
+pub fn difference(old: &Value, new: &Value) -> Option<Value> {
+    if old == new {
+        return None;
+    }
+    let (Value::Object(before), Value::Object(after)) = (old, new) else {
+        return Some(new.clone());
+    };
+    let mut patch = Map::new();
+    for key in before.keys().filter(|key| !after.contains_key(*key)) {
+        patch.insert(key.clone(), Value::Null);
+    }
+    for (key, value) in after {
+        let change = match before.get(key) {
+            Some(before) => difference(before, value),
+            None => Some(value.clone()),
+        };
+        if let Some(change) = change {
+            patch.insert(key.clone(), change);
+        }
+    }
+    Some(Value::Object(patch))
+}
+
+/// The owner reference of everything that a Rollout makes.
+#[must_use]
+pub fn owner_reference(rollout: &Rollout) -> Value {
+    json!({
+        "apiVersion": format!("{}/{}", names::GROUP, names::VERSION),
+        "kind": "Rollout",
+        "name": rollout.metadata.name,
+        "uid": rollout.metadata.uid,
+        "controller": true,
+        "blockOwnerDeletion": true,
+    })
+}
+
+fn replica_set(rollout: &Rollout, namespace: &str, set: &NewReplicaSet) -> Value {
+    json!({
+        "apiVersion": "apps/v1",
+        "kind": "ReplicaSet",
+        "metadata": {
+            "name": set.name,
+            "namespace": namespace,
+            "labels": set.labels,
+            "annotations": set.annotations,
+            "ownerReferences": [owner_reference(rollout)],
+        },
+        "spec": {
+            "replicas": 0,
+            "minReadySeconds": set.min_ready_seconds,
+            "selector": set.selector,
+            "template": set.template,
+        }
+    })
+}
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Rollout,
+    ReplicaSet,
+    Service,
+    AnalysisRun,
+}
+
+impl Kind {
+    fn target(self, namespace: &str, name: &str) -> Target {
+        let (api_version, kind, plural) = match self {
+            Kind::Rollout => ("argoproj.io/v1alpha1", "Rollout", "rollouts"),
+            Kind::ReplicaSet => ("apps/v1", "ReplicaSet", "replicasets"),
+            Kind::Service => ("v1", "Service", "services"),
+            Kind::AnalysisRun => ("argoproj.io/v1alpha1", "AnalysisRun", "analysisruns"),
+        };
+        Target {
+            api_version,
+            kind,
+            plural,
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+        }
+    }
+}
+
+fn fenced(precondition: &Precondition, mut change: Value) -> Value {
+    set(&mut change, "metadata", "uid", json!(precondition.uid));
+    set(&mut change, "metadata", "resourceVersion", json!(precondition.resource_version));
+    change
+}
+
+fn annotate(
+    change: &mut Value,
+    annotations: &std::collections::BTreeMap<String, Option<String>>,
+) {
+    if !annotations.is_empty() {
+        set(change, "metadata", "annotations", json!(annotations));
+    }
+}
+
+fn set(object: &mut Value, section: &str, field: &str, value: Value) {
+    if let Some(object) = object.as_object_mut() {
+        let section = object.entry(section).or_insert_with(|| json!({}));
+        if let Some(section) = section.as_object_mut() {
+            section.insert(field.to_owned(), value);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_patch_holds_only_what_differs_and_removes_what_is_gone() {
+        let old = json!({ "phase": "Paused", "abort": true, "canary": { "weights": { "verified": true } } });
+        let new = json!({ "phase": "Healthy", "canary": { "weights": {} } });
+        assert_eq!(
+            difference(&old, &new),
+            Some(json!({
+                "phase": "Healthy",
+                "abort": null,
+                "canary": { "weights": { "verified": null } }
+            }))
+        );
+        assert_eq!(difference(&new, &new), None);
+    }
+}
