@@ -11,6 +11,7 @@
 //! deciding again continues correctly. The order inside a plan is: make new capacity ready → move traffic → see that
 //! it moved → take old capacity away.
 
+pub mod hash;
 pub mod plan;
 pub mod reason;
 pub mod request;
