@@ -21,6 +21,10 @@ pub const WORKLOAD_GENERATION: &str = "rollout.argoproj.io/workload-generation";
 pub const SCALE_DOWN_DEADLINE: &str = "scale-down-deadline";
 /// Annotation on Services and routes whose selector or weights a Rollout drives; the value is the Rollout's name.
 pub const MANAGED_BY_ROLLOUTS: &str = "argo-rollouts.argoproj.io/managed-by-rollouts";
+/// Label on Gateway API routes while a canary has traffic there, the name that upstream's plugin uses.
+pub const GATEWAY_IN_PROGRESS: &str = "rollouts.argoproj.io/gatewayapi-canary";
+/// Annotation on Gateway API routes: the Rollouts with a canary there, `namespace/name`, comma separated.
+pub const GATEWAY_ACTIVE_ROLLOUTS: &str = "rollouts.argoproj.io/gatewayapi-active-rollouts";
 /// Label that assigns an object to one controller instance.
 pub const INSTANCE_ID: &str = "argo-rollouts.argoproj.io/controller-instance-id";
 /// Label on AnalysisRuns: `Step`, `Background`, `PrePromotion` or `PostPromotion`.

@@ -1,0 +1,252 @@
+//! Gateway API: the weights of `backendRefs` in HTTPRoutes, GRPCRoutes, TCPRoutes and TLSRoutes.
+//!
+//! The Rollout names the routes under `trafficRouting.plugins["argoproj-labs/gatewayAPI"]` (see [`config`]). In each
+//! route, every rule that has backendRefs to both Services splits the traffic; other rules are left alone. A backend
+//! is one of the two when it is a Service with that name in the Rollout's namespace: a route of another namespace
+//! must say `namespace` in its backendRefs, so its owner has agreed.
+//!
+//! While the canary has traffic the route carries a label and an annotation (see [`in_progress`]).
+
+pub(crate) mod config;
+mod in_progress;
+
+use serde_json::Value;
+use sluice_crds::rollout::Rollout;
+use sluice_crds::split::{ObservedSplit, Split};
+
+use crate::Lookup;
+use crate::edit::{Operations, RouteEdit};
+use crate::object::{ObjectRef, at, list, resource_version, text, uid};
+use crate::sides::Sides;
+use crate::spec::{Ranked, namespace};
+use crate::weights::{NoPair, Pair, Role};
+pub(crate) use in_progress::Mark;
+
+/// A route that a Rollout names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Route {
+    /// The route.
+    pub(crate) object: ObjectRef,
+    /// Field that names it.
+    pub(crate) field: String,
+    /// Only the rule with this name, when set.
+    pub(crate) rule_name: Option<String>,
+    /// Label and annotation while the canary has traffic; `None` when disabled.
+    pub(crate) mark: Option<Mark>,
+}
+
+/// One rule that splits the traffic.
+pub(crate) struct SplitRule<'a> {
+    /// Its index in `spec.rules`.
+    pub(crate) index: usize,
+    /// The rule.
+    pub(crate) rule: &'a Value,
+    /// Its `backendRefs`.
+    pub(crate) backends: &'a [Value],
+    /// The two backends.
+    pub(crate) pair: Pair,
+}
+
+impl Route {
+    /// The rules of the route that this Rollout drives.
+    pub(crate) fn rules<'a>(
+        &self,
+        route: &'a Value,
+        sides: &Sides,
+        services_in: &str,
+    ) -> Result<Vec<SplitRule<'a>>, String> {
+        let mut found = Vec::new();
+        let mut problem: Option<String> = None;
+        for (index, rule) in list(route, &["spec", "rules"]).iter().enumerate() {
+            if self.rule_name.is_some() && self.rule_name.as_deref() != text(rule, &["name"]) {
+                continue;
+            }
+            let backends = list(rule, &["backendRefs"]);
+            let role = |item: &Value| self.role(item, sides, services_in);
+            match Pair::find(backends, role) {
+                Ok(pair) => found.push(SplitRule {
+                    index,
+                    rule,
+                    backends,
+                    pair,
+                }),
+                Err(NoPair::Neither) => {}
+                Err(NoPair::OnlyStable) => {
+                    problem.get_or_insert_with(|| {
+                        half(index, &sides.stable, &sides.canary, " and weight 0")
+                    });
+                }
+                Err(NoPair::OnlyCanary) => {
+                    problem.get_or_insert_with(|| half(index, &sides.canary, &sides.stable, ""));
+                }
+                Err(NoPair::CanaryTwice) => return Err(twice(index, &sides.canary)),
+                Err(NoPair::StableTwice) => return Err(twice(index, &sides.stable)),
+            }
+        }
+        if !found.is_empty() {
+            return Ok(found);
+        }
+        let which = self.rule_name.as_ref().map_or_else(
+            || "no rule has".to_owned(),
+            |name| format!("no rule with the name {name} has"),
+        );
+        Err(problem.unwrap_or_else(|| {
+            format!(
+                "{which} backendRefs to Service {} and Service {} of namespace {services_in}: add both \
+                 to one rule",
+                sides.stable, sides.canary
+            )
+        }))
+    }
+
+    /// What a backendRef is to the Rollout.
+    fn role(&self, item: &Value, sides: &Sides, services_in: &str) -> Role {
+        let is_service = matches!(text(item, &["kind"]), None | Some("Service"))
+            && matches!(text(item, &["group"]), None | Some(""));
+        let namespace = text(item, &["namespace"]).unwrap_or(&self.object.namespace);
+        match text(item, &["name"]) {
+            Some(name) if is_service && namespace == services_in => {
+                if name == sides.canary {
+                    Role::Canary
+                } else if name == sides.stable {
+                    Role::Stable
+                } else {
+                    Role::Other
+                }
+            }
+            _ => Role::Other,
+        }
+    }
+
+    pub(crate) fn observe<'a>(
+        &self,
+        rollout: &Rollout,
+        sides: &Sides,
+        objects: &Lookup<'_, 'a>,
+        max: i32,
+    ) -> Vec<ObservedSplit> {
+        let entry = |object: String, canary, accepted| ObservedSplit {
+            object,
+            field: self.field.clone(),
+            canary,
+            accepted,
+        };
+        let Some(route) = objects(&self.object) else {
+            let missing = format!("{} does not exist: create it", self.object);
+            return vec![entry(self.object.to_string(), Err(missing), None)];
+        };
+        let accepted = accepted(route);
+        match self.rules(route, sides, &namespace(rollout)) {
+            Err(reason) => vec![entry(self.object.to_string(), Err(reason), accepted)],
+            Ok(rules) => {
+                let single = rules.len() == 1;
+                rules
+                    .iter()
+                    .map(|rule| {
+                        let object = if single {
+                            self.object.to_string()
+                        } else {
+                            format!("{} rule {}", self.object, rule.label())
+                        };
+                        let canary = rule
+                            .pair
+                            .observed(max)
+                            .map_err(|reason| format!("rule {}: {reason}", rule.label()));
+                        entry(object, canary, accepted)
+                    })
+                    .collect()
+            }
+        }
+    }
+
+    pub(crate) fn edits<'a>(
+        &self,
+        rollout: &Rollout,
+        sides: &Sides,
+        split: &Split,
+        objects: &Lookup<'_, 'a>,
+    ) -> Option<Ranked> {
+        let route = objects(&self.object)?;
+        let rules = self.rules(route, sides, &namespace(rollout)).ok()?;
+        let mut operations = Operations::default();
+        let mut words: Vec<String> = Vec::new();
+        for rule in &rules {
+            let list = format!("/spec/rules/{}/backendRefs", rule.index);
+            let change = rule.pair.set(
+                &mut operations,
+                &list,
+                rule.backends,
+                split.canary,
+                split.max,
+            );
+            if !words.iter().any(|known| Some(known) == change.as_ref()) {
+                words.extend(change);
+            }
+        }
+        if let Some(mark) = &self.mark {
+            words.extend(mark.set(&mut operations, route, rollout, split.canary > 0));
+        }
+        if operations.is_empty() {
+            return None;
+        }
+        Some(Ranked {
+            raises_canary: rules
+                .iter()
+                .any(|rule| rule.pair.raises(split.canary, split.max)),
+            edit: RouteEdit::Patch {
+                object: self.object.clone(),
+                uid: uid(route),
+                resource_version: resource_version(route),
+                patch: operations.into_patch(route),
+                summary: format!("{}: {}", self.object, words.join(", ")),
+            },
+        })
+    }
+}
+
+impl SplitRule<'_> {
+    /// The rule's name, or its index counted from 0 as in paths of fields.
+    fn label(&self) -> String {
+        text(self.rule, &["name"]).map_or_else(|| self.index.to_string(), str::to_owned)
+    }
+}
+
+/// What the gateways of a route report.
+///
+/// False when one of them says `Accepted: False` or `ResolvedRefs: False`; true when all of them say True of the
+/// generation that the object has now; `None` when some say nothing, or only about an earlier generation.
+fn accepted(route: &Value) -> Option<bool> {
+    let generation = at(route, &["metadata", "generation"]).and_then(Value::as_i64);
+    let parents = list(route, &["status", "parents"]);
+    let mut all_current = !parents.is_empty();
+    for parent in parents {
+        for kind in ["Accepted", "ResolvedRefs"] {
+            let condition = list(parent, &["conditions"])
+                .iter()
+                .find(|condition| text(condition, &["type"]) == Some(kind));
+            let observed = condition
+                .and_then(|condition| at(condition, &["observedGeneration"]))
+                .and_then(Value::as_i64);
+            match condition.and_then(|condition| text(condition, &["status"])) {
+                Some("False") => return Some(false),
+                Some("True") => {
+                    all_current &= generation.is_none()
+                        || observed.is_none_or(|observed| Some(observed) >= generation);
+                }
+                _ => all_current = false,
+            }
+        }
+    }
+    all_current.then_some(true)
+}
+
+fn half(index: usize, present: &str, missing: &str, weight: &str) -> String {
+    format!(
+        "rule {index} has a backendRef to Service {present} but none to Service {missing}: add one to \
+         Service {missing} with its port{weight}"
+    )
+}
+
+fn twice(index: usize, service: &str) -> String {
+    format!("rule {index} has two backendRefs to Service {service}: keep one of them")
+}

@@ -1,0 +1,206 @@
+//! The agreement between the two loops: what a Rollout drives is never drift.
+//!
+//! The sync loop compares and applies what Git says. Before it does, [`overlay_controlled`] copies into the desired
+//! object exactly those values of the live one that a Rollout drives. Everything else still comes from Git, so a
+//! change of a filter or of another backend is applied in the middle of a canary too.
+//!
+//! In lists where other backends have weight, the Rollout drives how the pair of backends splits their sum; the sum
+//! itself, which is their share against the others, is Git's.
+
+use serde_json::{Map, Value};
+use sluice_crds::names::{MANAGED_BY_ROLLOUTS, POD_TEMPLATE_HASH};
+use sluice_crds::rollout::Rollout;
+
+use crate::gateway_api::Route;
+use crate::object::{at, text};
+use crate::service;
+use crate::sides::{self, Sides};
+use crate::spec::{self, Router, namespace};
+use crate::traefik::{self, WeightedService};
+use crate::weights::Pair;
+
+/// Copies from `live` into `target`, the desired state of the same object, the values that one of `rollouts` drives:
+/// weights of its two backends and its mark on routes and TraefikServices; the pod-template hash in the selector and
+/// the managed-by annotation of its Services. Nothing else. Values that the live object does not have are not copied.
+pub fn overlay_controlled(target: &mut Value, live: &Value, rollouts: &[&Rollout]) {
+    for rollout in rollouts {
+        if drives_service(rollout, live) {
+            copy(target, live, &["spec", "selector"], POD_TEMPLATE_HASH);
+            copy(
+                target,
+                live,
+                &["metadata", "annotations"],
+                MANAGED_BY_ROLLOUTS,
+            );
+        }
+        let Some(sides) = sides::of(rollout) else {
+            continue;
+        };
+        for router in spec::read(rollout).routers {
+            match router {
+                Router::Gateway(route) if route.object.names(live) => {
+                    overlay_route(target, live, &route, &sides, &namespace(rollout));
+                }
+                Router::Traefik(service) if service.object.names(live) => {
+                    overlay_traefik(target, live, &service, &sides);
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+/// The first of `rollouts` that drives values of `object`: a Service whose selector it narrows, a route or
+/// TraefikService whose weights it sets, or a canary Ingress that it makes. A stable Ingress is only read.
+#[must_use]
+pub fn controlled_by<'a>(object: &Value, rollouts: &[&'a Rollout]) -> Option<&'a Rollout> {
+    rollouts.iter().copied().find(|rollout| {
+        drives_service(rollout, object)
+            || spec::read(rollout)
+                .routers
+                .iter()
+                .any(|router| match router {
+                    Router::Gateway(route) => route.object.names(object),
+                    Router::Traefik(service) => service.object.names(object),
+                    Router::Nginx(ingress) => ingress.canary().names(object),
+                })
+    })
+}
+
+fn drives_service(rollout: &Rollout, object: &Value) -> bool {
+    let namespace = namespace(rollout);
+    sides::services(rollout)
+        .iter()
+        .any(|name| service::reference(&namespace, name).names(object))
+}
+
+fn overlay_route(
+    target: &mut Value,
+    live: &Value,
+    route: &Route,
+    sides: &Sides,
+    services_in: &str,
+) {
+    if let Some(mark) = &route.mark {
+        copy(target, live, &["metadata", "labels"], &mark.label);
+        copy(target, live, &["metadata", "annotations"], &mark.annotation);
+    }
+    let Ok(live_rules) = route.rules(live, sides, services_in) else {
+        return;
+    };
+    let wanted: Vec<(usize, Pair, Weights)> = route
+        .rules(target, sides, services_in)
+        .into_iter()
+        .flatten()
+        .filter_map(|rule| {
+            // The same rule by name, else by position. A rule that is new in Git gets what the Rollout gives its
+            // sisters.
+            let name = text(rule.rule, &["name"]);
+            let same = match name {
+                Some(_) => live_rules
+                    .iter()
+                    .find(|known| text(known.rule, &["name"]) == name),
+                None => live_rules.iter().find(|known| known.index == rule.index),
+            };
+            let from = same.or_else(|| live_rules.first())?;
+            let weights = Weights::of(&from.pair, &rule.pair, from.backends)?;
+            Some((rule.index, rule.pair, weights))
+        })
+        .collect();
+    for (index, pair, weights) in wanted {
+        let list = target
+            .pointer_mut(&format!("/spec/rules/{index}/backendRefs"))
+            .and_then(Value::as_array_mut);
+        weights.write(list, &pair);
+    }
+}
+
+fn overlay_traefik(target: &mut Value, live: &Value, service: &WeightedService, sides: &Sides) {
+    let namespace = &service.object.namespace;
+    let find = |object: &Value| {
+        Pair::find(traefik::services(object), |item| {
+            traefik::role(item, sides, namespace)
+        })
+        .ok()
+    };
+    let (Some(from), Some(pair)) = (find(live), find(target)) else {
+        return;
+    };
+    let Some(weights) = Weights::of(&from, &pair, traefik::services(live)) else {
+        return;
+    };
+    let list = target
+        .pointer_mut("/spec/weighted/services")
+        .and_then(Value::as_array_mut);
+    weights.write(list, &pair);
+}
+
+/// The weights for a pair in the desired object; `None` leaves one as it is.
+struct Weights {
+    canary: Option<Value>,
+    stable: Option<Value>,
+}
+
+impl Weights {
+    /// What `live`, a pair in the list `items`, says for the pair `target`.
+    fn of(live: &Pair, target: &Pair, items: &[Value]) -> Option<Self> {
+        if target.has_others()
+            && let (Some((canary, stable)), Some((wanted_canary, wanted_stable))) =
+                (live.now(), target.now())
+        {
+            let (sum, wanted) = (canary + stable, wanted_canary + wanted_stable);
+            if sum > 0 && (canary * wanted) % sum == 0 {
+                let canary = canary * wanted / sum;
+                return Some(Self {
+                    canary: Some(Value::from(canary)),
+                    stable: Some(Value::from(wanted - canary)),
+                });
+            }
+        }
+        let weight = |index: usize| {
+            items
+                .get(index)
+                .and_then(|item| item.get("weight"))
+                .cloned()
+        };
+        Some(Self {
+            canary: weight(live.canary_index()),
+            stable: weight(live.stable_index()),
+        })
+    }
+
+    fn write(self, list: Option<&mut Vec<Value>>, pair: &Pair) {
+        let Some(list) = list else {
+            return;
+        };
+        for (index, weight) in [
+            (pair.canary_index(), self.canary),
+            (pair.stable_index(), self.stable),
+        ] {
+            let item = list.get_mut(index).and_then(Value::as_object_mut);
+            if let (Some(item), Some(weight)) = (item, weight) {
+                item.insert("weight".to_owned(), weight);
+            }
+        }
+    }
+}
+
+/// Copies one key of a map. A map that is missing in the target is made; another type there is left alone.
+fn copy(target: &mut Value, live: &Value, map: &[&str; 2], key: &str) {
+    let Some(value) = at(live, &[map[0], map[1], key]) else {
+        return;
+    };
+    let mut place = Some(target);
+    for step in map {
+        place = place.and_then(Value::as_object_mut).map(|object| {
+            let slot = object.entry((*step).to_owned()).or_insert(Value::Null);
+            if slot.is_null() {
+                *slot = Value::Object(Map::new());
+            }
+            slot
+        });
+    }
+    if let Some(object) = place.and_then(Value::as_object_mut) {
+        object.insert(key.to_owned(), value.clone());
+    }
+}
