@@ -357,7 +357,7 @@ impl Teller<'_> {
 }
 
 fn rollout(version: &str) -> String {
-    ROLLOUT.replace("sluice-demo-app:v1", &format!("sluice-demo-app:{version}"))
+    ROLLOUT.replace("sluice.local/demo-app:v1", &format!("sluice.local/demo-app:{version}"))
 }
 
 /// Sends every Event about a Rollout, an AnalysisRun or an Application that appears from now on.
