@@ -1,0 +1,472 @@
+//! Writes to the Kubernetes API: the only place that makes any.
+//!
+//! Each write has a time limit ([`crate::api::REQUEST_TIMEOUT`], shortened to what the [`Fence`] still allows), is
+//! fenced by uid and resourceVersion where the caller gives them, and is sent again only where that is safe: a patch
+//! that carries a resourceVersion, a deletion that carries a uid, an apply, and a create, whose second sending ends in
+//! [`WriteError::AlreadyExists`] that the caller resolves by looking whose the object is. A conflict is never retried
+//! here: the caller observes again and decides again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kube::core::params::{
+    DeleteParams, Patch, PatchParams, PostParams, Preconditions, PropagationPolicy,
+};
+use kube::core::request::Request as RequestBuilder;
+use serde_json::{Map, Value, json};
+use tokio::time::Instant;
+
+use crate::api::{self, Api, ApiError, ErrorKind, Label, REQUEST_TIMEOUT, Retry};
+use crate::fence::Fence;
+use crate::kind::Kind;
+use crate::object::Key;
+use crate::patch::merge_diff;
+
+/// A write that was confirmed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Written {
+    /// `metadata.uid` of the object.
+    pub uid: String,
+    /// Its `metadata.resourceVersion` after the write.
+    pub resource_version: String,
+    /// The object after the write. Metadata only, except after [`Executor::apply`].
+    pub object: Value,
+}
+
+/// How far a deletion is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Deleted {
+    /// The object is gone.
+    Gone,
+    /// The object is marked and waits for finalizers or for its grace period.
+    Marked,
+}
+
+/// A write that was not confirmed.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum WriteError {
+    /// The object is not what the caller thought: observe again.
+    #[error("{0}")]
+    Conflict(ApiError),
+    /// The object (or its namespace, or its kind) does not exist.
+    #[error("{0}")]
+    Gone(ApiError),
+    /// An object of that name exists: see whose it is.
+    #[error("{0}")]
+    AlreadyExists(ApiError),
+    /// Our account may not do that.
+    #[error("{0}")]
+    Denied(ApiError),
+    /// The API refuses the content; it will not go away by itself.
+    #[error("{0}")]
+    Invalid(ApiError),
+    /// No answer, or the server is busy: try later. The write may have been carried out.
+    #[error("{0}")]
+    Unavailable(ApiError),
+    /// This process is not the leader (any more); nothing was sent.
+    #[error("not written, since this process is not the leader")]
+    NotLeader,
+}
+
+impl WriteError {
+    /// One word for metrics.
+    #[must_use]
+    pub fn label(&self) -> &'static str {
+        match self {
+            WriteError::Conflict(_) => "conflict",
+            WriteError::Gone(_) => "gone",
+            WriteError::AlreadyExists(_) => "already_exists",
+            WriteError::Denied(_) => "denied",
+            WriteError::Invalid(_) => "invalid",
+            WriteError::Unavailable(_) => "unavailable",
+            WriteError::NotLeader => "not_leader",
+        }
+    }
+
+    /// Whether the same write may succeed later without anybody changing anything.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        matches!(
+            self,
+            WriteError::Conflict(_) | WriteError::Unavailable(_) | WriteError::NotLeader
+        )
+    }
+}
+
+impl From<ApiError> for WriteError {
+    fn from(error: ApiError) -> Self {
+        match error.kind {
+            ErrorKind::NotFound => WriteError::Gone(error),
+            ErrorKind::Conflict => WriteError::Conflict(error),
+            ErrorKind::AlreadyExists => WriteError::AlreadyExists(error),
+            ErrorKind::Denied => WriteError::Denied(error),
+            ErrorKind::Invalid | ErrorKind::Expired => WriteError::Invalid(error),
+            ErrorKind::Unavailable => WriteError::Unavailable(error),
+        }
+    }
+}
+
+/// What an existing object must still be.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Must {
+    /// `metadata.uid`.
+    pub uid: Option<String>,
+    /// `metadata.resourceVersion`.
+    pub resource_version: Option<String>,
+}
+
+impl Must {
+    /// No precondition: for orders that hold whatever the object is now (`spec.terminate` of a run).
+    #[must_use]
+    pub fn exist() -> Self {
+        Self::default()
+    }
+
+    /// Still that object, in that version.
+    #[must_use]
+    pub fn be(uid: impl Into<String>, resource_version: impl Into<String>) -> Self {
+        Self {
+            uid: Some(uid.into()),
+            resource_version: Some(resource_version.into()),
+        }
+    }
+
+    /// Still that object, in whatever version.
+    #[must_use]
+    pub fn be_uid(uid: impl Into<String>) -> Self {
+        Self {
+            uid: Some(uid.into()),
+            resource_version: None,
+        }
+    }
+}
+
+/// How [`Executor::apply`] applies.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ApplyOptions {
+    /// Take fields over from other managers.
+    pub force: bool,
+    /// Ask what would come out, and change nothing.
+    pub dry_run: bool,
+}
+
+/// Makes writes under one field manager; cheap to clone.
+#[derive(Clone)]
+pub struct Executor {
+    api: Api,
+    fence: Fence,
+    manager: Arc<str>,
+    timeout: Duration,
+}
+
+impl Executor {
+    /// Writes as `manager` while the fence is open.
+    #[must_use]
+    pub fn new(api: Api, fence: Fence, manager: &str) -> Self {
+        Self {
+            api,
+            fence,
+            manager: manager.into(),
+            timeout: REQUEST_TIMEOUT,
+        }
+    }
+
+    /// The same under another field manager.
+    #[must_use]
+    pub fn with_manager(&self, manager: &str) -> Self {
+        Self {
+            manager: manager.into(),
+            ..self.clone()
+        }
+    }
+
+    /// Creates an object.
+    ///
+    /// # Errors
+    /// See [`WriteError`].
+    pub async fn create(
+        &self,
+        kind: &Kind,
+        namespace: &str,
+        object: &Value,
+    ) -> Result<Written, WriteError> {
+        let name = object
+            .pointer("/metadata/name")
+            .and_then(Value::as_str)
+            .unwrap_or("(generated)");
+        let key = Key::new(namespace, name);
+        let label = Label {
+            verb: "create",
+            kind,
+            target: &key,
+        };
+        let params = PostParams {
+            dry_run: false,
+            field_manager: Some(self.manager.to_string()),
+        };
+        let body = serde_json::to_vec(object).map_err(|error| api::malformed(label, &error))?;
+        let mut request = RequestBuilder::new(kind.collection_path(Some(namespace)))
+            .create(&params, body)
+            .map_err(|error| api::malformed(label, &error))?;
+        api::accept_metadata_only(&mut request);
+        self.send(label, request, Retry::Safe).await
+    }
+
+    /// Merges `patch` into an object (RFC 7386), with the preconditions as part of the patch.
+    ///
+    /// # Errors
+    /// See [`WriteError`].
+    pub async fn merge(
+        &self,
+        kind: &Kind,
+        key: &Key,
+        must: &Must,
+        patch: Value,
+    ) -> Result<Written, WriteError> {
+        self.merge_into(kind, key, None, must, patch).await
+    }
+
+    /// Merges into the status the difference between the old and the new one, with the preconditions as part of the
+    /// patch. `None` when they are equal: nothing is sent.
+    ///
+    /// # Errors
+    /// See [`WriteError`].
+    pub async fn status(
+        &self,
+        kind: &Kind,
+        key: &Key,
+        must: &Must,
+        old: &Value,
+        new: &Value,
+    ) -> Result<Option<Written>, WriteError> {
+        let Some(patch) = merge_diff(old, new) else {
+            return Ok(None);
+        };
+        self.merge_into(kind, key, Some("status"), must, json!({ "status": patch }))
+            .await
+            .map(Some)
+    }
+
+    async fn merge_into(
+        &self,
+        kind: &Kind,
+        key: &Key,
+        subresource: Option<&str>,
+        must: &Must,
+        mut patch: Value,
+    ) -> Result<Written, WriteError> {
+        if let Some(patch) = patch.as_object_mut() {
+            let metadata = patch
+                .entry("metadata")
+                .or_insert_with(|| Value::Object(Map::new()));
+            if let Some(metadata) = metadata.as_object_mut() {
+                for (field, value) in [
+                    ("uid", &must.uid),
+                    ("resourceVersion", &must.resource_version),
+                ] {
+                    if let Some(value) = value {
+                        metadata.insert(field.to_owned(), value.as_str().into());
+                    }
+                }
+                if metadata.is_empty() {
+                    patch.remove("metadata");
+                }
+            }
+        }
+        // Without a resourceVersion a merge patch is still idempotent: it says what fields shall be.
+        self.patch(kind, key, subresource, &Patch::Merge(patch), Retry::Safe)
+            .await
+    }
+
+    /// Applies a JSON patch (RFC 6902). Put `test` operations on uid and resourceVersion first; [`Must`] adds them.
+    ///
+    /// # Errors
+    /// See [`WriteError`]; a `test` that fails is a [`WriteError::Conflict`].
+    pub async fn json_patch(
+        &self,
+        kind: &Kind,
+        key: &Key,
+        must: &Must,
+        operations: Vec<Value>,
+    ) -> Result<Written, WriteError> {
+        let label = Label {
+            verb: "patch",
+            kind,
+            target: key,
+        };
+        let tests = [
+            ("/metadata/uid", &must.uid),
+            ("/metadata/resourceVersion", &must.resource_version),
+        ]
+        .into_iter()
+        .filter_map(|(path, value)| {
+            Some(json!({"op": "test", "path": path, "value": value.as_ref()?}))
+        });
+        let all: Vec<Value> = tests.chain(operations).collect();
+        let patch = serde_json::from_value(Value::Array(all))
+            .map_err(|error| api::malformed(label, &error))?;
+        // Operations on lists are not idempotent; the resourceVersion makes them so.
+        let retry = if must.resource_version.is_some() {
+            Retry::Safe
+        } else {
+            Retry::Never
+        };
+        let outcome = self
+            .patch(kind, key, None, &Patch::<Value>::Json(patch), retry)
+            .await;
+        match outcome {
+            // The API server answers a failed `test` with 422 and this text.
+            Err(WriteError::Invalid(error)) if error.message.contains("test operation failed") => {
+                Err(WriteError::Conflict(error))
+            }
+            other => other,
+        }
+    }
+
+    /// Server-side apply; the answer holds the whole object as it is (or would be) afterwards.
+    ///
+    /// # Errors
+    /// See [`WriteError`]; fields of other managers are a [`WriteError::Conflict`] unless forced.
+    pub async fn apply(
+        &self,
+        kind: &Kind,
+        key: &Key,
+        object: &Value,
+        options: ApplyOptions,
+    ) -> Result<Written, WriteError> {
+        let label = Label {
+            verb: "apply",
+            kind,
+            target: key,
+        };
+        let params = PatchParams {
+            dry_run: options.dry_run,
+            force: options.force,
+            field_manager: Some(self.manager.to_string()),
+            field_validation: None,
+        };
+        let request = RequestBuilder::new(kind.collection_path(Some(&key.namespace)))
+            .patch(&key.name, &params, &Patch::Apply(object))
+            .map_err(|error| api::malformed(label, &error))?;
+        self.send(label, request, Retry::Safe).await
+    }
+
+    /// Deletes an object; one that is gone already counts as deleted.
+    ///
+    /// # Errors
+    /// See [`WriteError`].
+    pub async fn delete(
+        &self,
+        kind: &Kind,
+        key: &Key,
+        must: &Must,
+        propagation: PropagationPolicy,
+    ) -> Result<Deleted, WriteError> {
+        let label = Label {
+            verb: "delete",
+            kind,
+            target: key,
+        };
+        let preconditions = (*must != Must::exist()).then(|| Preconditions {
+            resource_version: must.resource_version.clone(),
+            uid: must.uid.clone(),
+        });
+        let params = DeleteParams {
+            propagation_policy: Some(propagation),
+            preconditions,
+            ..DeleteParams::default()
+        };
+        let request = RequestBuilder::new(kind.collection_path(Some(&key.namespace)))
+            .delete(&key.name, &params)
+            .map_err(|error| api::malformed(label, &error))?;
+        let retry = if must.uid.is_some() {
+            Retry::Safe
+        } else {
+            Retry::Never
+        };
+        match self.send(label, request, retry).await {
+            Ok(written) => {
+                let marked = written
+                    .object
+                    .pointer("/metadata/deletionTimestamp")
+                    .is_some();
+                Ok(if marked {
+                    Deleted::Marked
+                } else {
+                    Deleted::Gone
+                })
+            }
+            Err(WriteError::Gone(_)) => Ok(Deleted::Gone),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn patch(
+        &self,
+        kind: &Kind,
+        key: &Key,
+        subresource: Option<&str>,
+        patch: &Patch<Value>,
+        retry: Retry,
+    ) -> Result<Written, WriteError> {
+        let label = Label {
+            verb: "patch",
+            kind,
+            target: key,
+        };
+        let params = PatchParams {
+            field_manager: Some(self.manager.to_string()),
+            ..PatchParams::default()
+        };
+        let builder = RequestBuilder::new(kind.collection_path(Some(&key.namespace)));
+        let mut request = match subresource {
+            None => builder.patch(&key.name, &params, patch),
+            Some(subresource) => builder.patch_subresource(subresource, &key.name, &params, patch),
+        }
+        .map_err(|error| api::malformed(label, &error))?;
+        api::accept_metadata_only(&mut request);
+        self.send(label, request, retry).await
+    }
+
+    async fn send(
+        &self,
+        label: Label<'_>,
+        request: axum::http::Request<Vec<u8>>,
+        retry: Retry,
+    ) -> Result<Written, WriteError> {
+        let outcome = match self.fence.remaining() {
+            None => Err(WriteError::NotLeader),
+            Some(left) => {
+                let deadline = Instant::now() + self.timeout.min(left);
+                self.api
+                    .call(label, request, retry, deadline)
+                    .await
+                    .map_err(WriteError::from)
+            }
+        };
+        let result = outcome.as_ref().map_or_else(WriteError::label, |_| "done");
+        metrics::counter!(
+            "sluice_writes_total",
+            "kind" => label.kind.kind.clone(), "verb" => label.verb, "outcome" => result
+        )
+        .increment(1);
+        match &outcome {
+            Ok(_) => tracing::debug!(request = %label, "written"),
+            Err(error) => tracing::debug!(request = %label, %error, "not written"),
+        }
+        outcome.map(|object| {
+            let text = |pointer: &str| {
+                object
+                    .pointer(pointer)
+                    .and_then(Value::as_str)
+                    .unwrap_or_default()
+                    .to_owned()
+            };
+            Written {
+                uid: text("/metadata/uid"),
+                resource_version: text("/metadata/resourceVersion"),
+                object,
+            }
+        })
+    }
+}
