@@ -38,12 +38,13 @@ pub(super) fn write_struct(out: &mut Vec<u8>, name: &str, value: &Value) {
 }
 
 fn is_left_out(field: &Field, value: &Value) -> bool {
-    if field.omit_zero && (value.is_null() || time(value).as_deref() == Some(ZERO_TIME)) {
+    if field.omit_zero && is_zero_time(value) {
         return true;
     }
     field.omit_empty
         && match &field.kind {
             Kind::Struct(_) | Kind::Quantity | Kind::IntOrString | Kind::Time => false,
+            Kind::Pointer(inner) if **inner == Kind::Time => is_zero_time(value),
             Kind::Pointer(_) => value.is_null(),
             Kind::String | Kind::Bool | Kind::Int32 | Kind::Int64 => match value {
                 Value::Null => true,
@@ -60,6 +61,11 @@ fn is_left_out(field: &Field, value: &Value) -> bool {
             },
             Kind::Raw => value.is_null(),
         }
+}
+
+/// The zero time is written as `null`, and read again as absent.
+fn is_zero_time(value: &Value) -> bool {
+    value.is_null() || time(value).as_deref() == Some(ZERO_TIME)
 }
 
 fn write(out: &mut Vec<u8>, kind: &Kind, value: &Value) {
@@ -189,7 +195,11 @@ fn go_number(number: &serde_json::Number) -> String {
         return number.to_string();
     }
     let float = number.as_f64().unwrap_or_default();
-    if float != 0.0 && !(1e-6..1e21).contains(&float.abs()) {
+    if float == 0.0 {
+        // A negative zero has become a whole number on its way through the API server.
+        return "0".to_owned();
+    }
+    if !(1e-6..1e21).contains(&float.abs()) {
         // Rust writes the same shortest digits, but no sign before a positive exponent.
         let text = format!("{float:e}");
         return if text.contains("e-") {
@@ -210,6 +220,7 @@ mod tests {
         for (json, go) in [
             ("1", "1"),
             ("1.0", "1"),
+            ("-0.0", "0"),
             ("-0.5", "-0.5"),
             ("1e20", "100000000000000000000"),
             ("1e21", "1e+21"),

@@ -57,7 +57,10 @@ const BINARY_SUFFIXES: [(&str, i32); 6] = [
 
 /// The canonical form of a quantity; `None` when the text is not one.
 pub(super) fn canonical(text: &str) -> Option<String> {
-    let text = text.trim();
+    // Spaces around are fine; what JSON escapes (tabs, line breaks) is not, since Kubernetes looks at the JSON text.
+    let text = text.trim_matches(|char: char| {
+        char.is_whitespace() && !char.is_ascii_control() && !"\u{2028}\u{2029}".contains(char)
+    });
     if text.is_empty() {
         return None;
     }
