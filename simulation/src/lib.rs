@@ -15,5 +15,6 @@ pub mod requests;
 pub mod schedule;
 pub mod shrink;
 pub mod store;
+pub mod timeline;
 pub mod view;
 pub mod workload;

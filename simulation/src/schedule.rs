@@ -259,8 +259,7 @@ impl Cluster {
                 continue;
             }
             // Nothing to do now: on to the next moment at which something is due.
-            let next = [self.controller.next_wake(), self.metrics.workloads.next_change(&self.store)];
-            match next.into_iter().flatten().filter(|at| *at > self.store.now).min() {
+            match self.next_due() {
                 Some(at) => self.store.now = at,
                 None => return self.oracle.at_rest(&self.store).map_or(Ok(()), Err),
             }
@@ -269,8 +268,18 @@ impl Cluster {
         Err(Broken { promise: "a run comes to rest", seen: last })
     }
 
+    /// The next moment at which something is due, after now.
+    #[must_use]
+    pub fn next_due(&self) -> Option<Timestamp> {
+        let next = [self.controller.next_wake(), self.metrics.workloads.next_change(&self.store)];
+        next.into_iter().flatten().filter(|at| *at > self.store.now).min()
+    }
+
     /// One round of everything without faults; returns the number of changes.
-    fn settle(&mut self) -> Result<u64, Broken> {
+    ///
+    /// # Errors
+    /// When a promise is broken.
+    pub fn settle(&mut self) -> Result<u64, Broken> {
         let before = self.store.version();
         self.metrics.workloads.reconcile(&mut self.store);
         self.controller.view.catch_up(&self.store);

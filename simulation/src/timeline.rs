@@ -1,0 +1,187 @@
+//! A what-if in virtual time: the manifests of a Rollout, one update, and everything that would happen, with its time.
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+use sluice_rollout::EventType;
+
+use crate::metrics::Metrics;
+use crate::oracle::Broken;
+use crate::schedule::Cluster;
+use crate::store::{Expected, Key, Part, text};
+use crate::workload::Behaviour;
+
+/// What is asked.
+#[derive(Debug, Clone, Default)]
+pub struct Question {
+    /// Time after the update from which on the new revision fails all requests.
+    pub fail_from: Option<SignedDuration>,
+    /// Values of metrics by name, each from a time after the update on.
+    pub metrics: std::collections::BTreeMap<String, Vec<(SignedDuration, f64)>>,
+    /// Time that a pod needs to become ready.
+    pub ready_after: SignedDuration,
+}
+
+/// One moment of the run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Moment {
+    /// Time since the update.
+    pub at: SignedDuration,
+    /// What happened, one sentence.
+    pub what: String,
+    /// True for what a person may want to look at.
+    pub warning: bool,
+    /// Weight of the canary after it; `None` without traffic routing.
+    pub weight: Option<i64>,
+    /// Pods of the new revision, ready and wanted.
+    pub new_pods: (i64, i64),
+    /// Pods of all other revisions, ready and wanted.
+    pub old_pods: (i64, i64),
+}
+
+/// The whole run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Timeline {
+    /// In order.
+    pub moments: Vec<Moment>,
+    /// Phase in which it ends.
+    pub phase: String,
+    /// Message of that phase.
+    pub message: String,
+    /// How long it took, from the update to the end.
+    pub took: SignedDuration,
+    /// True when it waits for a person at the end.
+    pub waits: bool,
+}
+
+/// Why there is no timeline.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unanswerable {
+    /// There is not exactly one Rollout.
+    #[error("the manifests hold {0} Rollouts; a simulation needs exactly one")]
+    Rollouts(usize),
+    /// The first deployment does not become healthy.
+    #[error("the first deployment does not become Healthy but {0}: {1}")]
+    NotDeployed(String, String),
+    /// The engine broke a promise: a defect worth a report.
+    #[error("the simulation stopped: {0}: {1}")]
+    Stopped(&'static str, String),
+}
+
+impl From<Broken> for Unanswerable {
+    fn from(broken: Broken) -> Self {
+        Self::Stopped(broken.promise, broken.seen)
+    }
+}
+
+/// Deploys the manifests, updates the image, and records what happens until nothing does.
+///
+/// # Errors
+/// When there is not exactly one Rollout, or it does not become healthy at first.
+pub fn run(manifests: &[Value], question: &Question) -> Result<Timeline, Unanswerable> {
+    let rollouts: Vec<&Value> =
+        manifests.iter().filter(|object| text(object, "/kind") == "Rollout").collect();
+    let [rollout] = rollouts.as_slice() else {
+        return Err(Unanswerable::Rollouts(rollouts.len()));
+    };
+    let namespace = text(rollout, "/metadata/namespace");
+    let namespace = if namespace.is_empty() { "default" } else { namespace };
+    let objects: Vec<Value> =
+        manifests.iter().map(|object| in_namespace(object, namespace)).collect();
+    let image = text(rollout, "/spec/template/spec/containers/0/image").to_owned();
+    let update = format!("{image}-update");
+    let behaviour = Behaviour { ready_after: Some(question.ready_after), error_rate: 0.0 };
+    let mut metrics = Metrics::default();
+    for image in [&image, &update] {
+        metrics.workloads.images.insert(image.clone(), behaviour.clone());
+    }
+    let mut cluster = Cluster::new(&objects, metrics, Timestamp::UNIX_EPOCH);
+    cluster.come_to_rest()?;
+    let state = |cluster: &Cluster, pointer: &str| {
+        cluster.rollout().map(|rollout| text(rollout, pointer).to_owned()).unwrap_or_default()
+    };
+    if state(&cluster, "/status/phase") != "Healthy" {
+        let (phase, message) = (state(&cluster, "/status/phase"), state(&cluster, "/status/message"));
+        return Err(Unanswerable::NotDeployed(phase, message));
+    }
+
+    let start = cluster.store.now;
+    let after = |duration: SignedDuration| start.checked_add(duration).unwrap_or(Timestamp::MAX);
+    cluster.metrics.fail_from = question.fail_from.map(after);
+    for (name, values) in &question.metrics {
+        let script = values.iter().map(|(at, value)| (after(*at), *value)).collect();
+        cluster.metrics.script.insert(name.clone(), script);
+    }
+    let key = Key::new("Rollout", namespace, text(rollout, "/metadata/name"));
+    let edit = |object: &mut Value| {
+        if let Some(image) = object.pointer_mut("/spec/template/spec/containers/0/image") {
+            *image = json!(update);
+        }
+    };
+    // The Rollout was created a moment ago, so the edit finds it.
+    let _ = cluster.store.edit(&key, Part::Main, &Expected::default(), edit);
+    record(&mut cluster, start)
+}
+
+fn record(cluster: &mut Cluster, start: Timestamp) -> Result<Timeline, Unanswerable> {
+    let mut moments = Vec::new();
+    let mut events = cluster.controller.events.len();
+    let mut weight = seen(cluster).0;
+    let mut last_change = start;
+    for _ in 0..20_000 {
+        let changes = cluster.settle()?;
+        let (now_weight, new_pods, old_pods) = seen(cluster);
+        let at = cluster.store.now.duration_since(start);
+        let mut note = |what: String, warning: bool| {
+            moments.push(Moment { at, what, warning, weight: now_weight, new_pods, old_pods });
+        };
+        if now_weight != weight {
+            let (from, to) = (weight.unwrap_or(0), now_weight.unwrap_or(0));
+            note(format!("canary weight {from} → {to}"), to < from && to == 0);
+            weight = now_weight;
+        }
+        for (_, event) in cluster.controller.events.iter().skip(events) {
+            note(event.message.clone(), event.kind == EventType::Warning);
+        }
+        events = cluster.controller.events.len();
+        if changes > 0 {
+            last_change = cluster.store.now;
+            continue;
+        }
+        match cluster.next_due() {
+            Some(at) => cluster.store.now = at,
+            None => break,
+        }
+    }
+    let rollout = cluster.rollout().cloned().unwrap_or_default();
+    Ok(Timeline {
+        moments,
+        phase: text(&rollout, "/status/phase").to_owned(),
+        message: text(&rollout, "/status/message").to_owned(),
+        took: last_change.duration_since(start),
+        waits: text(&rollout, "/status/phase") == "Paused",
+    })
+}
+
+/// Canary weight, and `(ready, wanted)` pods of the new revision and of all others.
+fn seen(cluster: &Cluster) -> (Option<i64>, (i64, i64), (i64, i64)) {
+    let rollout = cluster.rollout().cloned().unwrap_or_default();
+    let current = text(&rollout, "/status/currentPodHash");
+    let (mut new, mut old) = ((0, 0), (0, 0));
+    for set in cluster.store.list("ReplicaSet") {
+        let number = |pointer: &str| set.pointer(pointer).and_then(Value::as_i64).unwrap_or(0);
+        let label = format!("/metadata/labels/{}", sluice_crds::names::POD_TEMPLATE_HASH);
+        let side = if text(set, &label) == current { &mut new } else { &mut old };
+        side.0 += number("/status/readyReplicas");
+        side.1 += number("/spec/replicas");
+    }
+    let weight = rollout.pointer("/status/canary/weights/canary/weight").and_then(Value::as_i64);
+    (weight, new, old)
+}
+
+fn in_namespace(object: &Value, namespace: &str) -> Value {
+    let mut object = object.clone();
+    if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
+        metadata.entry("namespace").or_insert_with(|| json!(namespace));
+    }
+    object
+}
