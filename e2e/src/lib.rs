@@ -1,1 +1,14 @@
-//! Filled in below.
+//! The real cluster as plain processes, and what runs on it: scenarios, the demo, benchmarks.
+//!
+//! * [`install`] puts every program that is needed on the machine (Debian packages, Go programs at pinned versions).
+//! * [`cluster`] starts, inspects and ends the cluster; its state lives under one folder.
+//! * [`progress`], [`command`] and [`wait`] are the small tools that both share: what a person sees while waiting,
+//!   child processes with a time limit, and polling with a deadline.
+//!
+//! Nothing here is part of the product. Everything that is started binds to loopback or to the cluster's own bridge.
+
+pub mod cluster;
+pub mod command;
+pub mod install;
+pub mod progress;
+pub mod wait;

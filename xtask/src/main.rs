@@ -1,1 +1,58 @@
-fn main() {}
+//! `cargo xtask`: the only entry points that a person types. Each subcommand is a file of its own.
+
+mod cluster;
+mod discover_pods;
+mod install;
+mod serve_git;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Everything that is done with this repository.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Start, look at or end a real Kubernetes cluster of plain processes on this machine.
+    Cluster(cluster::Arguments),
+    /// Install the programs that the cluster needs (`cluster up` does it by itself).
+    Install(install::Arguments),
+    /// Keep Prometheus' list of pods; started by the cluster.
+    #[command(hide = true)]
+    DiscoverPods(discover_pods::Arguments),
+    /// Serve Git repositories over HTTP; started by the cluster.
+    #[command(hide = true)]
+    ServeGit(serve_git::Arguments),
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("error: cannot start a runtime: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let result = runtime.block_on(async {
+        match arguments.command {
+            Command::Cluster(arguments) => cluster::run(arguments).await,
+            Command::Install(arguments) => install::run(arguments).await,
+            Command::DiscoverPods(arguments) => discover_pods::run(arguments).await,
+            Command::ServeGit(arguments) => serve_git::run(arguments).await,
+        }
+    });
+    match result {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

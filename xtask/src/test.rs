@@ -1,0 +1,135 @@
+//! `cargo xtask test`: every proof, stage by stage; one line a stage with its time, and what failed in full.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+use sluice_e2e::command::{Command, last_lines};
+use sluice_e2e::progress::seconds;
+
+use crate::{gen_files, layers, scenarios};
+
+/// Tests that passed and failed.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Count {
+    pub(crate) passed: usize,
+    pub(crate) failed: usize,
+}
+
+/// Runs all stages; a stage that fails does not stop the others, unless they would only repeat its failure.
+///
+/// # Errors
+/// When anything failed.
+pub(crate) async fn run(fast: bool) -> Result<()> {
+    let root = sluice_e2e::product::checkout()?;
+    let mut stages = Stages::default();
+    stages.stage("format", cargo(&root, &["fmt", "--all", "--check"], 5)).await;
+    stages.stage("layers", async { layers::check(&root).await.map(one) }).await;
+    let clippy = ["clippy", "--workspace", "--all-targets", "--locked", "--quiet", "--", "-D", "warnings"];
+    stages.stage("clippy", cargo(&root, &clippy, 40)).await;
+    stages.stage("generated files", async { gen_files::check(&root).map(one) }).await;
+    let pure = ["test", "--locked", "--quiet", "--workspace", "--exclude", "sluice-e2e"];
+    stages.stage("unit, simulation and fake-server tests", cargo(&root, &pure, 40)).await;
+    let harness = ["test", "--locked", "--quiet", "--package", "sluice-e2e", "--lib"];
+    stages.stage("harness tests", cargo(&root, &harness, 20)).await;
+    if !fast {
+        stages.stage("real API server", scenarios::api_server()).await;
+        stages.stage("real cluster", scenarios::cluster()).await;
+    }
+    stages.finish()
+}
+
+fn one((): ()) -> Count {
+    Count { passed: 1, failed: 0 }
+}
+
+#[derive(Default)]
+struct Stages {
+    count: Count,
+    began: Option<Instant>,
+}
+
+impl Stages {
+    async fn stage(&mut self, name: &str, work: impl Future<Output = Result<Count>>) {
+        self.began.get_or_insert_with(Instant::now);
+        let began = Instant::now();
+        let outcome = work.await;
+        let time = seconds(began.elapsed());
+        match outcome {
+            Ok(count) => {
+                let mark = if count.failed == 0 { "ok" } else { "FAILED" };
+                println!("{mark:<7}{name:<42}{:>5} passed {:>3} failed {time:>9}", count.passed, count.failed);
+                self.count.passed += count.passed;
+                self.count.failed += count.failed;
+            }
+            Err(error) => {
+                println!("FAILED {name:<42}{time:>28}\n{error:#}");
+                self.count.failed += 1;
+            }
+        }
+    }
+
+    fn finish(self) -> Result<()> {
+        let time = self.began.map_or(Duration::ZERO, |began| began.elapsed());
+        println!("\nAll stages took {}.", seconds(time));
+        println!("{} passed, {} failed", self.count.passed, self.count.failed);
+        if self.count.failed > 0 {
+            bail!("{} of the tests or stages failed", self.count.failed);
+        }
+        Ok(())
+    }
+}
+
+/// Runs cargo and counts the tests that it reports; a command without tests counts as one.
+async fn cargo(root: &Path, arguments: &[&str], minutes: u64) -> Result<Count> {
+    let command = Command::new("cargo")
+        .args(arguments)
+        .dir(root)
+        .env("CARGO_TERM_COLOR", "never")
+        .env("INSTA_UPDATE", "no")
+        .limit(Duration::from_secs(minutes * 60));
+    let line = command.line();
+    let output = command.output().await?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned()
+        + &String::from_utf8_lossy(&output.stderr);
+    let mut count = counted(&text);
+    if !output.status.success() {
+        println!("{}", last_lines(&text, 80));
+        if count.failed == 0 {
+            bail!("`{line}` failed");
+        }
+    } else if count.passed == 0 {
+        count.passed = 1;
+    }
+    Ok(count)
+}
+
+/// Adds up the closing lines of cargo's test runner.
+fn counted(text: &str) -> Count {
+    let mut count = Count::default();
+    for line in text.lines().filter(|line| line.starts_with("test result:")) {
+        let number = |word: &str| {
+            line.split(';')
+                .find_map(|part| part.trim().strip_suffix(word)?.rsplit(' ').find(|word| !word.is_empty()))
+                .and_then(|number| number.parse::<usize>().ok())
+                .unwrap_or(0)
+        };
+        count.passed += number("passed");
+        count.failed += number("failed");
+    }
+    count
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn closing_lines_of_the_test_runner_are_added_up() {
+        let text = "test result: ok. 12 passed; 0 failed; 1 ignored; 0 measured\n\
+                    noise\n\
+                    test result: FAILED. 3 passed; 2 failed; 0 ignored";
+        let count = counted(text);
+        assert_eq!((count.passed, count.failed), (15, 2));
+    }
+}
