@@ -4,7 +4,7 @@
 
 pub mod load;
 pub mod panel;
-pub mod repository;
+pub mod picture;
 pub mod screen;
 pub mod stage;
 pub mod story;

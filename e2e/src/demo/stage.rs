@@ -9,6 +9,7 @@ use kube::api::{Api, ApiResource, DynamicObject, ListParams};
 use serde_json::Value;
 
 use super::panel::State;
+use crate::cluster::Repository;
 
 /// Namespace of the app.
 pub const NAMESPACE: &str = "demo";
@@ -23,16 +24,12 @@ pub struct Stage {
     pub kubeconfig: PathBuf,
     /// Address of the router's HTTP entry point, on loopback.
     pub entry: SocketAddr,
-    /// Where this machine pushes.
-    pub push_url: String,
-    /// Where the cluster pulls.
-    pub pull_url: String,
+    /// The repository that the Application follows.
+    pub repository: Repository,
     /// Base URL of Prometheus as pods see it.
     pub prometheus: String,
     /// Where the Git server's webhook goes, when it can be reached from here.
     pub webhook: Option<String>,
-    /// Folder for the working copy.
-    pub work: PathBuf,
 }
 
 /// The kind of an API object, by its names.

@@ -6,13 +6,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use futures::StreamExt;
-use kube::api::{Api, Patch, PatchParams, PostParams, WatchEvent, WatchParams};
+use kube::api::{Api, DeleteParams, Patch, PatchParams, WatchEvent, WatchParams};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 use super::load::{Counts, Load, sum};
 use super::panel::{State, panel};
-use super::repository::{Commit, Repository};
 use super::screen::{Line, Terminal, Tone};
 use super::stage::{NAMESPACE, SYSTEM, Stage, kind, text};
 
@@ -87,19 +86,17 @@ struct Teller<'a> {
 
 impl Teller<'_> {
     async fn tell(&mut self) -> Result<()> {
-        let folder = self.stage.work.join("demo-repository");
-        let repository = Repository::create(&folder, &self.stage.push_url).await?;
-        self.first_version(&repository).await?;
-        self.second_version(&repository).await?;
-        self.bad_version(&repository).await?;
-        self.fix(&repository).await?;
+        self.first_version().await?;
+        self.second_version().await?;
+        self.bad_version().await?;
+        self.fix().await?;
         if let Some(load) = &self.load {
             self.state.total = load.stop().await;
         }
         Ok(())
     }
 
-    async fn first_version(&mut self, repository: &Repository) -> Result<()> {
+    async fn first_version(&mut self) -> Result<()> {
         let began = self.chapter("v1 is pushed to Git, and an Application points at it");
         let files = [
             ("web/rollout.yaml", ROLLOUT.to_owned()),
@@ -107,9 +104,9 @@ impl Teller<'_> {
             ("web/route.yaml", ROUTE.to_owned()),
             ("web/analysis.yaml", ANALYSIS.replace("http://10.240.0.1:9090", &self.stage.prometheus)),
         ];
-        self.push(repository, "web: v1", &files).await?;
-        let application =
-            APPLICATION.replace("http://10.240.0.1:8090/demo.git", &self.stage.pull_url);
+        self.push("web: v1", &files).await?;
+        let url = &self.stage.repository.url;
+        let application = APPLICATION.replace("http://10.240.0.1:8090/demo.git", url);
         self.apply_application(&application).await?;
         self.until("v1 is healthy", 120, |state, _| {
             state.phase == "Healthy" && state.stable == "v1" && state.health == "Healthy"
@@ -132,9 +129,9 @@ impl Teller<'_> {
         self.end(began, "v1 is pushed, Sluice deploys it", "5 pods, all traffic on v1")
     }
 
-    async fn second_version(&mut self, repository: &Repository) -> Result<()> {
+    async fn second_version(&mut self) -> Result<()> {
         let began = self.chapter("v2 is pushed: 10 %, a pause with analysis, 50 %, all");
-        self.push(repository, "web: v2", &[("web/rollout.yaml", rollout("v2"))]).await?;
+        self.push("web: v2", &[("web/rollout.yaml", rollout("v2"))]).await?;
         self.until("v2 gets 10 % of the traffic", 90, |state, _| {
             state.canary == "v2" && state.wanted == 10
         })
@@ -147,9 +144,9 @@ impl Teller<'_> {
         self.end(began, "v2 is pushed, a good version", "10 % → 50 % → 100 %, promoted")
     }
 
-    async fn bad_version(&mut self, repository: &Repository) -> Result<()> {
+    async fn bad_version(&mut self) -> Result<()> {
         let began = self.chapter("v3 is pushed, and fails 20 % of its requests");
-        self.push(repository, "web: v3", &[("web/rollout.yaml", rollout("v3"))]).await?;
+        self.push("web: v3", &[("web/rollout.yaml", rollout("v3"))]).await?;
         self.until("v3 gets 10 % of the traffic", 90, |state, _| {
             state.canary == "v3" && state.wanted == 10
         })
@@ -168,7 +165,7 @@ impl Teller<'_> {
         for round in 1..=2 {
             self.refresh(&format!("reconciliation {round} after the abort")).await?;
         }
-        self.push(repository, "README: say hello", &[("README.md", "Hello.\n".to_owned())]).await?;
+        self.push("README: say hello", &[("README.md", "Hello.\n".to_owned())]).await?;
         self.refresh("reconciliation after an unrelated commit").await?;
         let rollout = self.stage.rollout().await?;
         ensure!(
@@ -182,9 +179,9 @@ impl Teller<'_> {
         self.end(began, "v3 is pushed, it fails 20 % of its requests", "aborted at 10 %, quarantined")
     }
 
-    async fn fix(&mut self, repository: &Repository) -> Result<()> {
+    async fn fix(&mut self) -> Result<()> {
         let began = self.chapter("v4 is pushed, the fix");
-        self.push(repository, "web: v4", &[("web/rollout.yaml", rollout("v4"))]).await?;
+        self.push("web: v4", &[("web/rollout.yaml", rollout("v4"))]).await?;
         self.until("v4 is promoted", 180, |state, _| {
             state.phase == "Healthy" && state.stable == "v4" && state.health == "Healthy"
         })
@@ -194,22 +191,20 @@ impl Teller<'_> {
     }
 
     /// Pushes, and tells Sluice as a Git server does.
-    async fn push(
-        &mut self,
-        repository: &Repository,
-        subject: &str,
-        files: &[(&str, String)],
-    ) -> Result<Commit> {
-        let commit = repository.push(subject, files).await?;
-        self.state.git = format!("{} {}", commit.short(), commit.subject);
-        self.say(Tone::Strong, &format!("git push: {} {subject}", commit.short()));
+    async fn push(&mut self, subject: &str, files: &[(&str, String)]) -> Result<()> {
+        let files: Vec<(&str, Option<&str>)> =
+            files.iter().map(|(path, text)| (*path, Some(text.as_str()))).collect();
+        let sha = self.stage.repository.push(subject, &files).await?;
+        let short: String = sha.chars().take(7).collect();
+        self.state.git = format!("{short} {subject}");
+        self.say(Tone::Strong, &format!("git push: {short} {subject}"));
         if let Some(webhook) = &self.stage.webhook {
             let payload = json!({
                 "ref": "refs/heads/main",
-                "after": commit.sha,
+                "after": sha,
                 "repository": {
-                    "clone_url": self.stage.pull_url,
-                    "html_url": self.stage.pull_url,
+                    "clone_url": self.stage.repository.url,
+                    "html_url": self.stage.repository.url,
                     "default_branch": "main"
                 },
                 "commits": [{ "modified": ["web/rollout.yaml"], "added": [], "removed": [] }]
@@ -226,7 +221,7 @@ impl Teller<'_> {
                 self.say(Tone::Dim, &format!("webhook not delivered, the poll will find it: {error}"));
             }
         }
-        Ok(commit)
+        Ok(())
     }
 
     async fn apply_application(&self, yaml: &str) -> Result<()> {
@@ -424,19 +419,28 @@ pub fn summary(told: &Told) -> Vec<Line> {
     lines
 }
 
-/// Creates the namespaces of the story, when they are not there.
+/// Takes away what an earlier demo left: the Application first, so that nothing brings the rest back.
 ///
 /// # Errors
-/// When the API server refuses.
-pub async fn namespaces(client: &kube::Client, names: &[&str]) -> Result<()> {
-    let api: Api<k8s_openapi::api::core::v1::Namespace> = Api::all(client.clone());
-    for name in names {
-        let object = serde_json::from_value(json!({ "metadata": { "name": name } }))?;
-        match api.create(&PostParams::default(), &object).await {
-            Ok(_) => {}
-            Err(kube::Error::Api(status)) if status.code == 409 => {}
-            Err(error) => return Err(error.into()),
-        }
+/// When the API server refuses, or the namespace is not gone in time.
+pub async fn clean(client: &kube::Client) -> Result<()> {
+    let resource = kind("argoproj.io", "v1alpha1", "Application", "applications");
+    let applications: Api<kube::api::DynamicObject> =
+        Api::namespaced_with(client.clone(), SYSTEM, &resource);
+    ignore_absent(applications.delete("web", &DeleteParams::default()).await)?;
+    let namespaces: Api<k8s_openapi::api::core::v1::Namespace> = Api::all(client.clone());
+    ignore_absent(namespaces.delete(NAMESPACE, &DeleteParams::default()).await)?;
+    crate::wait::eventually("the namespace of an earlier demo to go", Duration::from_secs(90), || async {
+        ensure!(namespaces.get_opt(NAMESPACE).await?.is_none(), "it is still there");
+        Ok(())
+    })
+    .await
+}
+
+fn ignore_absent<T>(outcome: kube::Result<T>) -> Result<()> {
+    match outcome {
+        Ok(_) => Ok(()),
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
+        Err(error) => Err(error.into()),
     }
-    Ok(())
 }

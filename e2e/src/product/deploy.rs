@@ -41,3 +41,20 @@ pub async fn install(
     run("sluice", "sluice", all).await.context("cannot install Sluice")?;
     Ok(())
 }
+
+/// Where a Git server tells Sluice of a push: the webhook's Service, which this machine reaches by its address.
+///
+/// # Errors
+/// When the API server does not answer.
+pub async fn webhook(client: &kube::Client, namespace: &str) -> Result<Option<String>> {
+    let services: kube::Api<k8s_openapi::api::core::v1::Service> =
+        kube::Api::namespaced(client.clone(), namespace);
+    for service in services.list(&kube::api::ListParams::default()).await? {
+        let spec = service.spec.unwrap_or_default();
+        let port = spec.ports.iter().flatten().find(|port| port.name.as_deref() == Some("webhook"));
+        if let (Some(port), Some(address)) = (port, spec.cluster_ip) {
+            return Ok(Some(format!("http://{address}:{}/api/webhook", port.port)));
+        }
+    }
+    Ok(None)
+}
