@@ -15,6 +15,7 @@ pub mod hash;
 pub mod plan;
 pub mod reason;
 pub mod request;
+pub mod validation;
 pub mod world;
 
 pub use plan::{Effect, EventNote, EventType, Plan, Precondition};

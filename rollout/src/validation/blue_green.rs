@@ -1,0 +1,69 @@
+//! `spec.strategy.blueGreen`.
+
+use sluice_crds::rollout::{AntiAffinity, BlueGreenStrategy, RolloutSpec};
+
+use super::Errors;
+
+const FIELD: &str = "spec.strategy.blueGreen";
+
+pub(super) fn check(spec: &RolloutSpec, strategy: &BlueGreenStrategy, errors: &mut Errors) {
+    let active = strategy.active_service.as_deref().unwrap_or_default();
+    let preview = strategy.preview_service.as_deref().unwrap_or_default();
+    if active == preview {
+        errors.invalid(
+            format!("{FIELD}.activeService"),
+            active,
+            "This rollout uses the same service for the active and preview services, but two different services \
+             are required.",
+        );
+    }
+    if let Some(limit) = strategy.scale_down_delay_revision_limit
+        && spec.revision_history_limit() < limit
+    {
+        errors.invalid(
+            format!("{FIELD}.scaleDownDelayRevisionLimit"),
+            limit,
+            "This rollout's revision history limit can not be smaller than the rollout's scale down limit",
+        );
+    }
+    anti_affinity(
+        strategy.anti_affinity.as_ref(),
+        &format!("{FIELD}.antiAffinity"),
+        errors,
+    );
+}
+
+/// `antiAffinity` of either strategy.
+pub(super) fn anti_affinity(
+    anti_affinity: Option<&AntiAffinity>,
+    field: &str,
+    errors: &mut Errors,
+) {
+    let Some(anti_affinity) = anti_affinity else {
+        return;
+    };
+    let preferred = &anti_affinity.preferred_during_scheduling_ignored_during_execution;
+    let required = &anti_affinity.required_during_scheduling_ignored_during_execution;
+    if preferred.is_some() == required.is_some() {
+        let value = format!(
+            "antiAffinity.PreferredDuringSchedulingIgnoredDuringExecution: {} \
+             antiAffinity.RequiredDuringSchedulingIgnoredDuringExecution: {}",
+            preferred.is_some(),
+            required.is_some()
+        );
+        errors.invalid(
+            field,
+            value,
+            "AntiAffinity must have exactly one strategy listed",
+        );
+    }
+    if let Some(preferred) = preferred
+        && !(1..=100).contains(&preferred.weight)
+    {
+        errors.invalid(
+            format!("{field}.weight"),
+            preferred.weight,
+            "AntiAffinity weight must be between 1-100",
+        );
+    }
+}

@@ -1,0 +1,128 @@
+//! What is wrong with a Rollout, before anything is done about it.
+//!
+//! In: the [`World`]. Out: every [`FieldError`], the most basic first; empty when the Rollout can be carried out. The
+//! first one becomes the `InvalidSpec` condition ([`condition_message`]).
+//!
+//! | file | rules about |
+//! |---|---|
+//! | `spec` | replicas, selector, deadlines, exactly one strategy |
+//! | `template`, `containers` | the pod template: what a ReplicaSet would be refused for |
+//! | `canary`, `steps`, `blue_green` | the strategy |
+//! | `unsupported` | fields that this build does not carry out, each by name |
+//! | `references` | Services and analysis templates: there, and fitting |
+//!
+//! Rules and messages are those that users of Argo Rollouts know; where a value was ignored there although it has no
+//! meaning (two keys in one step, a negative delay), it is an error here. Field names are complete paths.
+
+mod blue_green;
+mod canary;
+mod containers;
+mod names;
+mod references;
+mod selector;
+mod spec;
+mod steps;
+mod template;
+mod unsupported;
+
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::world::World;
+
+/// A field of the Rollout and what is wrong with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FieldError {
+    /// Path of the field, as in `spec.strategy.canary.steps[1].setWeight`.
+    pub field: String,
+    /// What is wrong, as in `Invalid value: 120: SetWeight needs to be between 0 and 100`.
+    pub message: String,
+}
+
+impl fmt::Display for FieldError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.field, self.message)
+    }
+}
+
+/// Every error of a Rollout, the one to be shown first.
+#[must_use]
+pub fn validate(world: &World<'_>) -> Vec<FieldError> {
+    let mut errors = Errors::default();
+    let spec = &world.rollout.spec;
+    spec::check(spec, &mut errors);
+    unsupported::check(spec, &mut errors);
+    references::check(world, &mut errors);
+    errors.0
+}
+
+/// Message of the `InvalidSpec` condition for an error.
+#[must_use]
+pub fn condition_message(rollout: &str, error: &FieldError) -> String {
+    format!("The Rollout \"{rollout}\" is invalid: {error}")
+}
+
+/// The errors while they are collected. The methods are the kinds of error that Kubernetes knows.
+#[derive(Debug, Default)]
+struct Errors(Vec<FieldError>);
+
+impl Errors {
+    /// Adds an error, unless the same field has it already.
+    fn add(&mut self, field: impl Into<String>, message: impl Into<String>) {
+        let error = FieldError {
+            field: field.into(),
+            message: message.into(),
+        };
+        if !self.0.contains(&error) {
+            self.0.push(error);
+        }
+    }
+
+    fn invalid(&mut self, field: impl Into<String>, value: impl Serialize, why: impl fmt::Display) {
+        self.add(field, format!("Invalid value: {}: {why}", shown(value)));
+    }
+
+    fn required(&mut self, field: impl Into<String>, why: &str) {
+        self.add(field, with("Required value", why));
+    }
+
+    fn forbidden(&mut self, field: impl Into<String>, why: &str) {
+        self.add(field, with("Forbidden", why));
+    }
+
+    fn duplicate(&mut self, field: impl Into<String>, value: &str) {
+        self.add(field, format!("Duplicate value: {}", shown(value)));
+    }
+
+    fn not_supported(&mut self, field: impl Into<String>, value: &str, supported: &[&str]) {
+        let supported: Vec<String> = supported.iter().map(shown).collect();
+        self.add(
+            field,
+            format!(
+                "Unsupported value: {}: supported values: {}",
+                shown(value),
+                supported.join(", ")
+            ),
+        );
+    }
+
+    /// A number that may be absent and must not be negative.
+    fn not_negative(&mut self, field: &str, value: Option<i32>) {
+        if let Some(value) = value.filter(|value| *value < 0) {
+            self.invalid(field, value, "must be greater than or equal to 0");
+        }
+    }
+}
+
+fn with(kind: &str, why: &str) -> String {
+    if why.is_empty() {
+        kind.to_owned()
+    } else {
+        format!("{kind}: {why}")
+    }
+}
+
+fn shown(value: impl Serialize) -> String {
+    serde_json::to_string(&value).unwrap_or_else(|_| "null".to_owned())
+}

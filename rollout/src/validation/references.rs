@@ -1,0 +1,172 @@
+//! What the Rollout refers to: Services, analysis templates, routers. All of it may change at any time, so these errors
+//! come and go without a change of the Rollout.
+
+use sluice_analysis::template::build_run_spec;
+use sluice_analysis::{FieldError as AnalysisError, validate as analysis};
+use sluice_crds::analysis::{AnalysisTemplateRef, Argument, SecretKeyRef, ValueFrom};
+use sluice_crds::names;
+use sluice_crds::rollout::canary::{AnalysisRunArgument, RolloutAnalysis};
+
+use super::Errors;
+use super::canary::FIELD;
+use crate::world::{Service, World};
+
+pub(super) fn check(world: &World<'_>, errors: &mut Errors) {
+    let Some(canary) = world.rollout.spec.canary() else {
+        return;
+    };
+    let pair = canary.ping_pong.as_ref();
+    for (key, name) in [
+        ("stableService", canary.stable_service.as_deref()),
+        ("canaryService", canary.canary_service.as_deref()),
+        (
+            "pingPong.pingService",
+            pair.and_then(|pair| pair.ping_service.as_deref()),
+        ),
+        (
+            "pingPong.pongService",
+            pair.and_then(|pair| pair.pong_service.as_deref()),
+        ),
+    ] {
+        if let Some(name) = name.filter(|name| !name.is_empty()) {
+            let field = format!("{FIELD}.{key}");
+            match world.services.get(name) {
+                None => errors.invalid(field, name, format!("service \"{name}\" not found")),
+                Some(service) => fits(service, world, &field, errors),
+            }
+        }
+    }
+    for (index, step) in canary.steps().iter().enumerate() {
+        if let Some(step) = &step.analysis {
+            analysis_run(
+                step,
+                Ends::ByItself,
+                &format!("{FIELD}.steps[{index}].analysis"),
+                world,
+                errors,
+            );
+        }
+    }
+    if let Some(background) = &canary.analysis {
+        analysis_run(
+            &background.analysis,
+            Ends::WithTheSteps,
+            &format!("{FIELD}.analysis"),
+            world,
+            errors,
+        );
+    }
+    if let Err(routers) = world.traffic {
+        for (field, message) in routers {
+            // One sentence for a field is enough.
+            if !errors.0.iter().any(|error| error.field == *field) {
+                errors.add(field, message);
+            }
+        }
+    }
+}
+
+/// A Service must select the Rollout's pods, and follow no other Rollout.
+fn fits(service: &Service, world: &World<'_>, field: &str, errors: &mut Errors) {
+    let labels = world
+        .rollout
+        .spec
+        .template
+        .as_ref()
+        .map(|template| template.labels());
+    let labels = labels.unwrap_or_default();
+    for (key, value) in &service.selector {
+        if key != names::POD_TEMPLATE_HASH && labels.get(key) != Some(value) {
+            errors.invalid(
+                field,
+                &service.name,
+                format!(
+                    "Service \"{}\" has unmatch label \"{key}\" in rollout",
+                    service.name
+                ),
+            );
+        }
+    }
+    let manager = service.annotations.get(names::MANAGED_BY_ROLLOUTS);
+    if manager.is_some_and(|manager| world.rollout.metadata.name.as_ref() != Some(manager)) {
+        errors.invalid(
+            field,
+            &service.name,
+            format!("Service \"{}\" is managed by another Rollout", service.name),
+        );
+    }
+}
+
+/// When the metrics of an analysis end.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ends {
+    /// The step waits for them.
+    ByItself,
+    /// They may run until the last step is done.
+    WithTheSteps,
+}
+
+fn analysis_run(
+    wanted: &RolloutAnalysis,
+    ends: Ends,
+    field: &str,
+    world: &World<'_>,
+    errors: &mut Errors,
+) {
+    let refs = wanted.templates.as_deref().unwrap_or_default();
+    let args: Vec<Argument> = wanted
+        .args
+        .iter()
+        .flatten()
+        .map(|argument| stand_in(argument))
+        .collect();
+    let built = build_run_spec(
+        refs,
+        world.templates,
+        &args,
+        wanted.dry_run.as_deref().unwrap_or_default(),
+        wanted.measurement_retention.as_deref().unwrap_or_default(),
+    );
+    let checked = built.and_then(|spec| match ends {
+        Ends::ByItself => {
+            analysis::finite(&spec).map_err(|error| AnalysisError::new("templates", error.message))
+        }
+        Ends::WithTheSteps => Ok(()),
+    });
+    if let Err(error) = checked {
+        let named = template_of(&error.field, refs);
+        let error = error.under(field);
+        match named {
+            Some(name) => errors.invalid(error.field, name, error.message),
+            None => errors.add(error.field, error.message),
+        }
+    }
+}
+
+/// The template that an error's field `templates[1]…` names.
+fn template_of<'a>(field: &str, refs: &'a [AnalysisTemplateRef]) -> Option<&'a str> {
+    let index = field
+        .strip_prefix("templates[")?
+        .split_once(']')?
+        .0
+        .parse::<usize>()
+        .ok()?;
+    refs.get(index)?.template_name.as_deref()
+}
+
+/// The argument that a run would get. A value that is known only then is stood in for by a secret: the analysis takes
+/// both for text that it cannot look into yet.
+fn stand_in(argument: &AnalysisRunArgument) -> Argument {
+    let known = argument.value_from.is_none();
+    Argument {
+        name: argument.name.clone(),
+        value: known.then(|| argument.value.clone().unwrap_or_default()),
+        value_from: (!known).then(|| ValueFrom {
+            secret_key_ref: Some(SecretKeyRef {
+                name: "later".to_owned(),
+                key: "later".to_owned(),
+            }),
+            field_ref: None,
+        }),
+    }
+}
