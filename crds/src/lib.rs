@@ -10,6 +10,7 @@ pub mod app_project;
 pub mod application;
 pub mod decode;
 pub mod duration;
+pub mod experiment;
 pub mod names;
 pub mod pod_template;
 pub mod rollout;

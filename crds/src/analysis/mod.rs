@@ -7,9 +7,10 @@ mod run;
 pub use super::rollout::canary::AnalysisTemplateRef;
 pub use metric::{Argument, DryRun, MeasurementRetention, Metric, SecretKeyRef, ValueFrom};
 pub use provider::{
-    Authentication, JobProvider, MetricProvider, OAuth2, PrometheusProvider, PrometheusRangeQuery,
+    Authentication, BasicAuth, JobProvider, MetricProvider, OAuth2, PrometheusProvider, PrometheusRangeQuery,
     Sigv4, WebHeader, WebProvider,
 };
+pub(crate) use run::STATUS_AND_AGE;
 pub use run::{
     AnalysisRun, AnalysisRunMetadata, AnalysisRunSpec, AnalysisRunStatus, AnalysisTemplate,
     AnalysisTemplateSpec, ClusterAnalysisTemplate, ClusterAnalysisTemplateSpec, Measurement,

@@ -7,8 +7,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use serde_with::skip_serializing_none;
 
-use super::metric::SecretKeyRef;
-
 /// `provider` of a metric; exactly one field is set.
 #[skip_serializing_none]
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -50,6 +48,30 @@ pub struct MetricProvider {
     pub plugin: Option<Map<String, Value>>,
 }
 
+impl MetricProvider {
+    /// Keys of the providers that are set, in the order of the API. A valid metric has exactly one.
+    #[must_use]
+    pub fn kinds(&self) -> Vec<&'static str> {
+        [
+            ("prometheus", self.prometheus.is_some()),
+            ("web", self.web.is_some()),
+            ("job", self.job.is_some()),
+            ("kayenta", self.kayenta.is_some()),
+            ("wavefront", self.wavefront.is_some()),
+            ("newRelic", self.new_relic.is_some()),
+            ("datadog", self.datadog.is_some()),
+            ("cloudWatch", self.cloud_watch.is_some()),
+            ("graphite", self.graphite.is_some()),
+            ("influxdb", self.influxdb.is_some()),
+            ("skywalking", self.sky_walking.is_some()),
+            ("plugin", self.plugin.is_some()),
+        ]
+        .into_iter()
+        .filter_map(|(key, set)| set.then_some(key))
+        .collect()
+    }
+}
+
 /// `provider.prometheus`.
 #[skip_serializing_none]
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -65,6 +87,8 @@ pub struct PrometheusProvider {
     pub timeout: Option<i64>,
     /// Do not check the server's certificate.
     pub insecure: Option<bool>,
+    /// PEM bundle of the authorities that are trusted for this server, instead of the system's.
+    pub ca_cert: Option<String>,
     /// Headers of the request.
     pub headers: Option<Vec<WebHeader>>,
     /// Ask for a range instead of an instant.
@@ -97,15 +121,15 @@ pub struct Authentication {
     pub oauth2: Option<OAuth2>,
 }
 
-/// User and password from Secrets.
+/// User and password; both are templates, so that they can come from an argument with a `secretKeyRef`.
 #[skip_serializing_none]
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct BasicAuth {
     /// User.
-    pub username: Option<SecretKeyRef>,
+    pub username: Option<String>,
     /// Password.
-    pub password: Option<SecretKeyRef>,
+    pub password: Option<String>,
 }
 
 /// AWS Signature Version 4.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use kube::{CustomResource, KubeSchema};
+use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
@@ -10,12 +10,13 @@ use serde_with::skip_serializing_none;
 use super::metric::{Argument, DryRun, MeasurementRetention, Metric};
 use crate::Time;
 use crate::rollout::canary::AnalysisTemplateRef;
+use crate::root_kind::{Column, always_written, root_kind};
 
 macro_rules! template_kind {
     ($spec:ident, $kind:literal, $plural:literal, $short:literal, $doc:literal $(, $scope:meta)?) => {
         #[doc = $doc]
         #[skip_serializing_none]
-        #[derive(CustomResource, KubeSchema, Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+        #[derive(CustomResource, JsonSchema, Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
         #[kube(
             group = "argoproj.io",
             version = "v1alpha1",
@@ -83,32 +84,54 @@ impl From<ClusterAnalysisTemplateSpec> for AnalysisTemplateSpec {
     }
 }
 
+root_kind!(
+    /// A run of metrics, made from templates.
+    ///
+    /// Without a status subresource, as upstream: both controllers patch `status` on the main resource.
+    AnalysisRun, "analysisrun", "analysisruns", &["ar"], STATUS_AND_AGE,
+    {
+        /// What is measured.
+        spec "spec": AnalysisRunSpec,
+        /// What was measured.
+        status "status": Option<AnalysisRunStatus>,
+    }
+);
+always_written!(AnalysisRunSpec);
+
+impl AnalysisRun {
+    /// A run with that name and nothing measured.
+    #[must_use]
+    pub fn new(name: &str, spec: AnalysisRunSpec) -> Self {
+        Self {
+            metadata: crate::ObjectMeta {
+                name: Some(name.to_owned()),
+                ..crate::ObjectMeta::default()
+            },
+            spec,
+            status: None,
+        }
+    }
+}
+
+/// Columns of kinds that have a phase.
+pub(crate) const STATUS_AND_AGE: &[Column] = &[
+    Column {
+        name: "Status",
+        kind: "string",
+        path: ".status.phase",
+        priority: 0,
+    },
+    Column {
+        name: "Age",
+        kind: "date",
+        path: ".metadata.creationTimestamp",
+        priority: 0,
+    },
+];
+
 /// `spec` of an AnalysisRun.
 #[skip_serializing_none]
-#[derive(CustomResource, KubeSchema, Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[kube(
-    group = "argoproj.io",
-    version = "v1alpha1",
-    kind = "AnalysisRun",
-    plural = "analysisruns",
-    shortname = "ar",
-    namespaced,
-    status = "AnalysisRunStatus",
-    derive = "PartialEq",
-    derive = "Default",
-    printcolumn(
-        name = "Status",
-        type_ = "string",
-        description = "AnalysisRun status",
-        json_path = ".status.phase"
-    ),
-    printcolumn(
-        name = "Age",
-        type_ = "date",
-        description = "Time since resource was created",
-        json_path = ".metadata.creationTimestamp"
-    )
-)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AnalysisRunSpec {
     /// Metrics, with templates already resolved.
