@@ -59,6 +59,8 @@ pub struct ApiError {
     pub request: String,
     /// In the words of the server or of the network stack.
     pub message: String,
+    /// Fields that the server names as the cause.
+    pub fields: Vec<String>,
     /// What the server asked to wait.
     pub retry_after: Option<Duration>,
     /// Whether the request may have reached the server and been carried out.
@@ -368,14 +370,12 @@ async fn refusal(label: Label<'_>, response: Response<Body>, deadline: Instant) 
         let seconds = status.pointer("/details/retryAfterSeconds")?.as_u64()?;
         Some(Duration::from_secs(seconds)).filter(|wait| !wait.is_zero())
     });
-    let uid_differs = || {
-        status
-            .pointer("/details/causes")
-            .and_then(Value::as_array)
-            .into_iter()
-            .flatten()
-            .any(|cause| cause.get("field").and_then(Value::as_str) == Some("metadata.uid"))
-    };
+    let causes = status.pointer("/details/causes").and_then(Value::as_array);
+    let fields: Vec<String> = causes
+        .into_iter()
+        .flatten()
+        .filter_map(|cause| Some(cause.get("field")?.as_str()?.to_owned()))
+        .collect();
     let kind = match (code, text("reason")) {
         (_, "AlreadyExists") => ErrorKind::AlreadyExists,
         (404, _) => ErrorKind::NotFound,
@@ -383,7 +383,7 @@ async fn refusal(label: Label<'_>, response: Response<Body>, deadline: Instant) 
         (401 | 403, _) => ErrorKind::Denied,
         (410, _) => ErrorKind::Expired,
         // A patch that carries the uid of an object that was deleted and made again.
-        (422, _) if uid_differs() => ErrorKind::Conflict,
+        (422, _) if fields.iter().any(|field| field == "metadata.uid") => ErrorKind::Conflict,
         (408 | 429, _) | (500.., _) => ErrorKind::Unavailable,
         _ => ErrorKind::Invalid,
     };
@@ -392,6 +392,7 @@ async fn refusal(label: Label<'_>, response: Response<Body>, deadline: Instant) 
         code,
         request: label.to_string(),
         message,
+        fields,
         retry_after,
         // 429 is given before anything is done; other 5xx may come after it.
         ambiguous: code >= 500,
@@ -416,6 +417,7 @@ fn unanswered(label: Label<'_>, message: String) -> ApiError {
         code: 0,
         request: label.to_string(),
         message,
+        fields: Vec::new(),
         retry_after: None,
         ambiguous: true,
     }
@@ -427,6 +429,7 @@ pub(crate) fn malformed(label: Label<'_>, error: &dyn fmt::Display) -> ApiError 
         code: 0,
         request: label.to_string(),
         message: format!("the request cannot be made: {error}"),
+        fields: Vec::new(),
         retry_after: None,
         ambiguous: false,
     }

@@ -278,10 +278,11 @@ impl Executor {
             .await
     }
 
-    /// Applies a JSON patch (RFC 6902). Put `test` operations on uid and resourceVersion first; [`Must`] adds them.
+    /// Applies a JSON patch (RFC 6902). Its `test` operations fence it; [`Must`] adds tests of uid and resourceVersion
+    /// before them.
     ///
     /// # Errors
-    /// See [`WriteError`]; a `test` that fails is a [`WriteError::Conflict`].
+    /// See [`WriteError`]; a patch that does not fit the object any more is a [`WriteError::Conflict`].
     pub async fn json_patch(
         &self,
         kind: &Kind,
@@ -294,29 +295,28 @@ impl Executor {
             kind,
             target: key,
         };
-        let tests = [
-            ("/metadata/uid", &must.uid),
-            ("/metadata/resourceVersion", &must.resource_version),
-        ]
-        .into_iter()
-        .filter_map(|(path, value)| {
+        let test = |path: &str, value: &Option<String>| {
             Some(json!({"op": "test", "path": path, "value": value.as_ref()?}))
-        });
-        let all: Vec<Value> = tests.chain(operations).collect();
+        };
+        let fence = [
+            test("/metadata/uid", &must.uid),
+            test("/metadata/resourceVersion", &must.resource_version),
+        ];
+        let all: Vec<Value> = fence.into_iter().flatten().chain(operations).collect();
+        // Operations on lists are not idempotent; a test makes the server refuse the second sending.
+        let fenced = all
+            .iter()
+            .any(|operation| operation.get("op") == Some(&json!("test")));
+        let retry = if fenced { Retry::Safe } else { Retry::Never };
         let patch = serde_json::from_value(Value::Array(all))
             .map_err(|error| api::malformed(label, &error))?;
-        // Operations on lists are not idempotent; the resourceVersion makes them so.
-        let retry = if must.resource_version.is_some() {
-            Retry::Safe
-        } else {
-            Retry::Never
-        };
-        let outcome = self
+        match self
             .patch(kind, key, None, &Patch::<Value>::Json(patch), retry)
-            .await;
-        match outcome {
-            // The API server answers a failed `test` with 422 and this text.
-            Err(WriteError::Invalid(error)) if error.message.contains("test operation failed") => {
+            .await
+        {
+            // The API server says neither which operation did not fit nor that one did not: it answers 422 without
+            // naming a field, as it always does for an object that is refused for its content.
+            Err(WriteError::Invalid(error)) if error.code == 422 && error.fields.is_empty() => {
                 Err(WriteError::Conflict(error))
             }
             other => other,

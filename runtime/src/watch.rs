@@ -248,6 +248,7 @@ async fn watch(api: &Api, cache: &Cache, options: &WatchOptions, mut version: St
                         .and_then(Value::as_str)
                         .unwrap_or_default()
                         .to_owned(),
+                    fields: Vec::new(),
                     retry_after: None,
                     ambiguous: false,
                 };
