@@ -1,0 +1,130 @@
+//! What must hold on a real cluster: one function each, in a namespace of its own, side by side.
+//!
+//! [`all`] lists them; [`run`] plays them and prints one line for each. Those that stop a part of the cluster or the
+//! controller run alone, after the others.
+
+mod bad_input;
+mod canary;
+mod fixtures;
+mod gitops;
+mod outages;
+mod plugin;
+mod routers;
+mod watch;
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+use futures::StreamExt;
+use futures::stream;
+
+use crate::cluster::Cluster;
+use crate::product::build::Programs;
+use crate::progress::seconds;
+
+/// What every scenario gets.
+pub struct Stage {
+    /// The cluster, with Sluice on it.
+    pub cluster: Cluster,
+    /// Client with the rights of an administrator.
+    pub client: kube::Client,
+    /// The programs that were built.
+    pub programs: Programs,
+}
+
+type Work = Pin<Box<dyn Future<Output = Result<()>> + Send>>;
+
+/// A scenario.
+pub struct Scenario {
+    name: &'static str,
+    /// Whether it disturbs the others.
+    alone: bool,
+    limit: Duration,
+    play: fn(Arc<Stage>) -> Work,
+}
+
+macro_rules! scenario {
+    ($name:literal, $seconds:literal, $function:path) => {
+        Scenario {
+            name: $name,
+            alone: false,
+            limit: Duration::from_secs($seconds),
+            play: |stage| Box::pin($function(stage)),
+        }
+    };
+    (alone $name:literal, $seconds:literal, $function:path) => {
+        Scenario { alone: true, ..scenario!($name, $seconds, $function) }
+    };
+}
+
+/// All scenarios.
+#[must_use]
+pub fn all() -> Vec<Scenario> {
+    vec![
+        scenario!("an HTTPRoute splits real traffic as told", 240, routers::http_route),
+        scenario!("an nginx canary Ingress splits real traffic as told", 240, routers::nginx),
+        scenario!("a TraefikService splits real traffic as told", 240, routers::traefik),
+        scenario!("a canary without routing goes step by step by pods", 180, canary::basic),
+        scenario!("abort by hand, retry, promote and undo through the plugin", 300, plugin::operations),
+        scenario!("a going back to the stable revision skips the steps", 180, canary::fast_track),
+        scenario!("a Rollout is scaled in the middle of a pause", 180, canary::scaled_in_a_pause),
+        scenario!("bad input gets a condition that names the field", 180, bad_input::rollouts),
+        scenario!("bad Applications get a condition, the others go on", 240, bad_input::sources),
+        scenario!("drift is healed, weights are not drift, pruning works", 300, gitops::drift),
+        scenario!("Kustomize and Helm sources are rendered and synced", 240, gitops::renderers),
+        scenario!("what the AppProject forbids is refused", 180, gitops::project),
+        scenario!("from a webhook to applied objects", 120, gitops::webhook),
+        scenario!("every example is accepted and works", 300, gitops::examples),
+        scenario!(alone "Prometheus stops in the middle of an analysis: hold, no abort", 240, outages::prometheus),
+        scenario!(alone "the Git server stops: the last good state stays", 240, outages::git),
+        scenario!(alone "the controller is killed at ten moments of a canary", 900, outages::kills),
+    ]
+}
+
+/// Plays the scenarios whose name contains `only`; returns how many passed and failed.
+///
+/// # Errors
+/// When the stage cannot be reached at all.
+pub async fn run(stage: Arc<Stage>, only: &str) -> Result<(usize, usize)> {
+    let chosen: Vec<Scenario> =
+        all().into_iter().filter(|scenario| scenario.name.contains(only)).collect();
+    let (alone, together): (Vec<_>, Vec<_>) =
+        chosen.into_iter().partition(|scenario| scenario.alone);
+    let mut outcomes: Vec<bool> = stream::iter(together)
+        .map(|scenario| play(stage.clone(), scenario))
+        .buffer_unordered(4)
+        .collect()
+        .await;
+    for scenario in alone {
+        outcomes.push(play(stage.clone(), scenario).await);
+    }
+    let passed = outcomes.iter().filter(|passed| **passed).count();
+    Ok((passed, outcomes.len() - passed))
+}
+
+async fn play(stage: Arc<Stage>, scenario: Scenario) -> bool {
+    let began = Instant::now();
+    let task = tokio::spawn((scenario.play)(stage));
+    let abort = task.abort_handle();
+    let outcome = match tokio::time::timeout(scenario.limit, task).await {
+        Ok(Ok(outcome)) => outcome,
+        Ok(Err(panic)) => Err(anyhow::anyhow!("{panic}")),
+        Err(elapsed) => {
+            abort.abort();
+            Err(elapsed).context(format!("not over after {} s", scenario.limit.as_secs()))
+        }
+    };
+    let time = seconds(began.elapsed());
+    match outcome {
+        Ok(()) => {
+            println!("  ok      {:<66} {time:>8}", scenario.name);
+            true
+        }
+        Err(error) => {
+            println!("  FAILED  {:<66} {time:>8}\n          {error:#}", scenario.name);
+            false
+        }
+    }
+}

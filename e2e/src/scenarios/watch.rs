@@ -1,0 +1,158 @@
+//! Reading the cluster, and waiting for what was promised.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams};
+use serde_json::{Value, json};
+
+use super::Stage;
+use crate::demo::stage::{kind, text};
+use crate::wait::eventually;
+
+/// `rollouts`.
+pub(super) fn rollouts() -> ApiResource {
+    kind("argoproj.io", "v1alpha1", "Rollout", "rollouts")
+}
+
+/// `applications`.
+pub(super) fn applications() -> ApiResource {
+    kind("argoproj.io", "v1alpha1", "Application", "applications")
+}
+
+/// `analysisruns`.
+pub(super) fn analysis_runs() -> ApiResource {
+    kind("argoproj.io", "v1alpha1", "AnalysisRun", "analysisruns")
+}
+
+/// `replicasets`.
+pub(super) fn replica_sets() -> ApiResource {
+    kind("apps", "v1", "ReplicaSet", "replicasets")
+}
+
+impl Stage {
+    fn api(&self, namespace: &str, resource: &ApiResource) -> Api<DynamicObject> {
+        Api::namespaced_with(self.client.clone(), namespace, resource)
+    }
+
+    /// An object; an error when it does not exist.
+    pub(super) async fn get(&self, namespace: &str, resource: &ApiResource, name: &str) -> Result<Value> {
+        let object = self.api(namespace, resource).get(name).await;
+        let object = object.with_context(|| format!("{} {namespace}/{name}", resource.kind))?;
+        Ok(serde_json::to_value(object)?)
+    }
+
+    /// All objects of a kind in a namespace.
+    pub(super) async fn list(&self, namespace: &str, resource: &ApiResource) -> Result<Vec<Value>> {
+        let list = self.api(namespace, resource).list(&ListParams::default()).await?;
+        list.items.into_iter().map(|object| Ok(serde_json::to_value(object)?)).collect()
+    }
+
+    /// Merges a patch into an object.
+    pub(super) async fn patch(
+        &self,
+        namespace: &str,
+        resource: &ApiResource,
+        name: &str,
+        patch: &Value,
+    ) -> Result<()> {
+        let api = self.api(namespace, resource);
+        api.patch(name, &PatchParams::default(), &Patch::Merge(patch)).await?;
+        Ok(())
+    }
+
+    /// Merges a patch into the status subresource of an object.
+    pub(super) async fn patch_status(
+        &self,
+        namespace: &str,
+        resource: &ApiResource,
+        name: &str,
+        patch: &Value,
+    ) -> Result<()> {
+        let api = self.api(namespace, resource);
+        api.patch_status(name, &PatchParams::default(), &Patch::Merge(patch)).await?;
+        Ok(())
+    }
+
+    /// Has the API server check an object in a namespace, as strictly as it can, without keeping it.
+    pub(super) async fn server_dry_run(&self, namespace: &str, object: &Value) -> Result<()> {
+        let command = self.cluster.kubectl_command()?;
+        command
+            .args(["apply", "--server-side", "--dry-run=server", "--validate=strict", "--namespace", namespace, "--filename", "-"])
+            .input(object.to_string())
+            .run()
+            .await?;
+        Ok(())
+    }
+
+    /// Deletes an object.
+    pub(super) async fn delete(&self, namespace: &str, resource: &ApiResource, name: &str) -> Result<()> {
+        self.api(namespace, resource).delete(name, &DeleteParams::default()).await?;
+        Ok(())
+    }
+
+    /// Changes the image of the Rollout `web`.
+    pub(super) async fn update(&self, namespace: &str, version: &str) -> Result<()> {
+        let rollout = self.get(namespace, &rollouts(), "web").await?;
+        let mut template = rollout.pointer("/spec/template").cloned().context("no template")?;
+        let image = template.pointer_mut("/spec/containers/0/image").context("no image")?;
+        *image = json!(format!("{}:{version}", crate::product::images::DEMO_APP));
+        let patch = json!({ "spec": { "template": template } });
+        self.patch(namespace, &rollouts(), "web", &patch).await
+    }
+
+    /// Waits until a Rollout is as `done` wants it; the error shows its status.
+    pub(super) async fn rollout_until(
+        &self,
+        namespace: &str,
+        what: &str,
+        seconds: u64,
+        done: impl Fn(&Value) -> bool,
+    ) -> Result<Value> {
+        self.until(namespace, &rollouts(), "web", what, seconds, done).await
+    }
+
+    /// Waits until an object is as `done` wants it; the error shows its status.
+    pub(super) async fn until(
+        &self,
+        namespace: &str,
+        resource: &ApiResource,
+        name: &str,
+        what: &str,
+        seconds: u64,
+        done: impl Fn(&Value) -> bool,
+    ) -> Result<Value> {
+        let done = &done;
+        eventually(what, Duration::from_secs(seconds), || async move {
+            let object = self.get(namespace, resource, name).await?;
+            if !done(&object) {
+                bail!("{} {name}: {}", resource.kind, object["status"]);
+            }
+            Ok(object)
+        })
+        .await
+    }
+}
+
+/// Whether a Rollout is healthy, for the spec that it has now.
+pub(super) fn healthy(rollout: &Value) -> bool {
+    observed(rollout) && text(rollout, "/status/phase") == "Healthy"
+}
+
+/// Whether the status belongs to the spec.
+pub(super) fn observed(rollout: &Value) -> bool {
+    let generation = rollout.pointer("/metadata/generation").and_then(Value::as_i64).unwrap_or(0);
+    text(rollout, "/status/observedGeneration") == generation.to_string()
+}
+
+/// Message of a condition; empty when there is none of that type.
+pub(super) fn condition(object: &Value, kind: &str) -> String {
+    object
+        .pointer("/status/conditions")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .find(|condition| text(condition, "/type") == kind)
+        .map(|condition| text(condition, "/message"))
+        .unwrap_or_default()
+}
