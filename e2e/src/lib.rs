@@ -2,6 +2,8 @@
 //!
 //! * [`install`] puts every program that is needed on the machine (Debian packages, Go programs at pinned versions).
 //! * [`cluster`] starts, inspects and ends the cluster; its state lives under one folder.
+//! * [`product`] builds Sluice as it is shipped and installs it with its charts.
+//! * [`scenarios`] are what must hold on the cluster; [`demo`] is the story for a person.
 //! * [`progress`], [`command`] and [`wait`] are the small tools that both share: what a person sees while waiting,
 //!   child processes with a time limit, and polling with a deadline.
 //!
@@ -9,6 +11,9 @@
 
 pub mod cluster;
 pub mod command;
+pub mod demo;
 pub mod install;
+pub mod product;
 pub mod progress;
+pub mod scenarios;
 pub mod wait;

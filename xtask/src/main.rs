@@ -1,8 +1,12 @@
 //! `cargo xtask`: the only entry points that a person types. Each subcommand is a file of its own.
 
 mod cluster;
+mod demo;
 mod discover_pods;
 mod install;
+mod layers;
+mod scenarios;
+mod test;
 mod serve_git;
 
 use std::process::ExitCode;
@@ -19,6 +23,10 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Play the story: a push to Git becomes a canary, and bad metrics send it back.
+    Demo(demo::Arguments),
+    /// Prove everything: format, lints, layers, generated files, unit, simulation, API server, cluster.
+    Test(test::Arguments),
     /// Start, look at or end a real Kubernetes cluster of plain processes on this machine.
     Cluster(cluster::Arguments),
     /// Install the programs that the cluster needs (`cluster up` does it by itself).
@@ -42,6 +50,8 @@ fn main() -> ExitCode {
     };
     let result = runtime.block_on(async {
         match arguments.command {
+            Command::Demo(arguments) => demo::run(arguments).await,
+            Command::Test(arguments) => test::run(arguments).await,
             Command::Cluster(arguments) => cluster::run(arguments).await,
             Command::Install(arguments) => install::run(arguments).await,
             Command::DiscoverPods(arguments) => discover_pods::run(arguments).await,

@@ -77,6 +77,23 @@ impl Cluster {
 }
 
 impl Repository {
+    /// A repository that somebody else serves, with a working copy in `work` (emptied first).
+    ///
+    /// # Errors
+    /// When the folder cannot be emptied or Git cannot be run.
+    pub async fn of(url: &str, work: &Path) -> Result<Self> {
+        if work.exists() {
+            std::fs::remove_dir_all(work)
+                .with_context(|| format!("cannot remove {}", work.display()))?;
+        }
+        std::fs::create_dir_all(work)?;
+        let home = work.join(".git");
+        let repository = Self { url: url.to_owned(), work: work.to_owned(), home };
+        repository.git(&["init", "--quiet", "--initial-branch=main", "."]).await?;
+        repository.git(&["remote", "add", "origin", url]).await?;
+        Ok(repository)
+    }
+
     /// Writes files (`None` removes one), commits them and pushes over HTTP. Returns the commit's full id.
     ///
     /// # Errors

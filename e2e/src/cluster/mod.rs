@@ -44,8 +44,10 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 
+pub use apply::parse;
 pub use control_plane::{ControlPlane, control_plane};
 pub use git::Repository;
+pub use image::Image;
 pub use kwok::{NODE_LABEL, NODE_TAINT};
 pub use layout::Kind;
 pub use lifecycle::{down, up};
@@ -62,6 +64,9 @@ use process::Processes;
 
 /// Where the full cluster lives unless told otherwise.
 pub const DEFAULT_STATE: &str = "/var/lib/sluice-cluster";
+
+/// The variable that names another folder for tests.
+pub const STATE_VARIABLE: &str = "SLUICE_STATE";
 
 /// How a cluster is started.
 #[derive(Clone)]
@@ -123,6 +128,15 @@ impl Cluster {
             format!("no cluster is up in {}: run `cargo xtask cluster up`", state.display())
         })?;
         Self::new(layout, info, Toolbox::locate()?, Reporter::silent())
+    }
+
+    /// Takes the cluster that tests run on: the one in `$SLUICE_STATE`, or in [`DEFAULT_STATE`].
+    ///
+    /// # Errors
+    /// As [`Cluster::attach`].
+    pub fn current() -> Result<Self> {
+        let state = std::env::var_os(STATE_VARIABLE).filter(|state| !state.is_empty());
+        Self::attach(state.as_deref().unwrap_or(DEFAULT_STATE.as_ref()).as_ref())
     }
 
     /// The paths of this cluster.
