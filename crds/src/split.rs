@@ -50,10 +50,10 @@ pub struct WeightedService {
     pub weight: i32,
 }
 
-/// What one router object says now.
+/// What one router object says now, or one rule of it when several of its rules split the traffic.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ObservedSplit {
-    /// The object, as in `HTTPRoute default/web`.
+    /// The object, as in `HTTPRoute default/web` or `HTTPRoute default/web rule api`.
     pub object: String,
     /// Field of the Rollout that names it, as in `spec.strategy.canary.trafficRouting.nginx.stableIngress`.
     pub field: String,

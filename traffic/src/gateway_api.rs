@@ -29,8 +29,8 @@ pub(crate) struct Route {
     pub(crate) object: ObjectRef,
     /// Field that names it.
     pub(crate) field: String,
-    /// Only the rule with this name, when set.
-    pub(crate) rule_name: Option<String>,
+    /// Only the rules with these names; empty means every rule.
+    pub(crate) rule_names: Vec<String>,
     /// Label and annotation while the canary has traffic; `None` when disabled.
     pub(crate) mark: Option<Mark>,
 }
@@ -58,7 +58,8 @@ impl Route {
         let mut found = Vec::new();
         let mut problem: Option<String> = None;
         for (index, rule) in list(route, &["spec", "rules"]).iter().enumerate() {
-            if self.rule_name.is_some() && self.rule_name.as_deref() != text(rule, &["name"]) {
+            let name = text(rule, &["name"]).unwrap_or_default();
+            if !self.rule_names.is_empty() && !self.rule_names.iter().any(|known| known == name) {
                 continue;
             }
             let backends = list(rule, &["backendRefs"]);
@@ -83,10 +84,15 @@ impl Route {
                 Err(NoPair::StableTwice) => return Err(twice(index, &sides.stable)),
             }
         }
-        if !found.is_empty() {
+        let unmatched = self.rule_names.iter().find(|name| {
+            !found
+                .iter()
+                .any(|rule| text(rule.rule, &["name"]) == Some(name.as_str()))
+        });
+        if !found.is_empty() && unmatched.is_none() {
             return Ok(found);
         }
-        let which = self.rule_name.as_ref().map_or_else(
+        let which = unmatched.map_or_else(
             || "no rule has".to_owned(),
             |name| format!("no rule with the name {name} has"),
         );
@@ -168,6 +174,15 @@ impl Route {
     ) -> Option<Ranked> {
         let route = objects(&self.object)?;
         let rules = self.rules(route, sides, &namespace(rollout)).ok()?;
+        let (wanted, max) = (split.canary, split.max);
+        let raises_canary = rules.iter().any(|rule| rule.pair.raises(wanted, max));
+        let expressible = rules
+            .iter()
+            .filter(|rule| rule.pair.can_express(wanted, max))
+            .count();
+        if expressible == 0 || (raises_canary && expressible < rules.len()) {
+            return None;
+        }
         let mut operations = Operations::default();
         let mut words: Vec<String> = Vec::new();
         for rule in &rules {
@@ -184,7 +199,7 @@ impl Route {
             }
         }
         if let Some(mark) = &self.mark {
-            words.extend(mark.set(&mut operations, route, rollout, split.canary > 0));
+            words.extend(mark.set(&mut operations, route, rollout, wanted > 0));
         }
         if operations.is_empty() {
             return None;

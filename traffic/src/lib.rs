@@ -91,10 +91,14 @@ pub fn edits<'a>(rollout: &Rollout, split: &Split, objects: &Lookup<'_, 'a>) -> 
     if split.max <= 0 {
         return Vec::new();
     }
+    let split = Split {
+        canary: split.canary.clamp(0, split.max),
+        ..split.clone()
+    };
     let mut ranked: Vec<spec::Ranked> = spec::read(rollout)
         .routers
         .iter()
-        .flat_map(|router| router.edits(rollout, split, objects))
+        .flat_map(|router| router.edits(rollout, &split, objects))
         .collect();
     ranked.sort_by_key(|edit| edit.raises_canary);
     ranked.into_iter().map(|ranked| ranked.edit).collect()

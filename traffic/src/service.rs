@@ -33,25 +33,23 @@ pub fn managed_by(service: &Value) -> Option<&str> {
     text(service, &["metadata", "annotations", MANAGED_BY_ROLLOUTS])
 }
 
-/// Points a Service at the pods of one revision, or of every revision with `None`, and marks it as the Rollout's.
-/// `None` when it says so already, or has no name.
+/// Points a Service at the pods of one revision, and marks it as the Rollout's. `None` when it says so already, or has
+/// no name.
 #[must_use]
-pub fn select(service: &Value, rollout: &str, hash: Option<&str>) -> Option<RouteEdit> {
-    if selected_hash(service) == hash && managed_by(service) == Some(rollout) {
+pub fn select(service: &Value, rollout: &str, hash: &str) -> Option<RouteEdit> {
+    let before = selected_hash(service);
+    if before == Some(hash) && managed_by(service) == Some(rollout) {
         return None;
     }
-    let (from, to) = (words(selected_hash(service)), words(hash));
+    let before = before.map_or_else(
+        || "every revision".to_owned(),
+        |hash| format!("revision {hash}"),
+    );
     patch(
         service,
         &json!({POD_TEMPLATE_HASH: hash}),
         &json!({MANAGED_BY_ROLLOUTS: rollout}),
-        |object| {
-            if from == to {
-                format!("{object}: marked as managed by Rollout {rollout}")
-            } else {
-                format!("{object}: selects {to} instead of {from}")
-            }
-        },
+        |object| format!("{object}: selects revision {hash} (was: {before})"),
     )
 }
 
@@ -67,13 +65,6 @@ pub fn release(service: &Value, rollout: &str) -> Option<RouteEdit> {
         &json!({POD_TEMPLATE_HASH: null}),
         &json!({MANAGED_BY_ROLLOUTS: null}),
         |object| format!("{object}: no longer managed by Rollout {rollout}"),
-    )
-}
-
-fn words(hash: Option<&str>) -> String {
-    hash.map_or_else(
-        || "every revision".to_owned(),
-        |hash| format!("revision {hash}"),
     )
 }
 

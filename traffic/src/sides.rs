@@ -62,3 +62,48 @@ pub(crate) fn services(rollout: &Rollout) -> Vec<&str> {
         .filter(|name| !name.is_empty())
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+    use sluice_crds::decode::decode;
+
+    use super::{of, services};
+
+    fn names(status: Value) -> (String, String) {
+        let rollout = decode(&json!({
+            "spec": {"strategy": {"canary": {
+                "pingPong": {"pingService": "ping", "pongService": "pong"},
+            }}},
+            "metadata": {"name": "web"},
+            "status": status,
+        }));
+        let sides = of(&rollout.expect("a Rollout")).expect("both Services");
+        (sides.canary, sides.stable)
+    }
+
+    #[test]
+    fn with_ping_pong_the_status_says_which_service_is_stable() {
+        let pair = |canary: &str, stable: &str| (canary.to_owned(), stable.to_owned());
+        let ping = json!({"canary": {"stablePingPong": "ping"}});
+        let pong = json!({"canary": {"stablePingPong": "pong"}});
+        assert_eq!(names(ping), pair("pong", "ping"));
+        assert_eq!(names(pong), pair("ping", "pong"));
+        assert_eq!(
+            names(json!({})),
+            pair("ping", "pong"),
+            "before the first promotion"
+        );
+    }
+
+    #[test]
+    fn empty_names_do_not_count() {
+        let rollout = decode(&json!({
+            "metadata": {"name": "web"},
+            "spec": {"strategy": {"canary": {"canaryService": "", "stableService": "a"}}},
+        }))
+        .expect("a Rollout");
+        assert_eq!(of(&rollout), None);
+        assert_eq!(services(&rollout), ["a"]);
+    }
+}

@@ -106,11 +106,15 @@ impl Pair {
         Ok(scaled(canary, sum, max))
     }
 
+    /// Whether the list can give the canary `wanted` parts of `max`.
+    pub(crate) fn can_express(&self, wanted: i32, max: i32) -> bool {
+        self.weights(wanted, max).is_some()
+    }
+
     /// The two weights (canary, stable) that give the canary `wanted` parts of `max`; `None` when the list cannot
     /// express it.
     fn weights(&self, wanted: i32, max: i32) -> Option<(i64, i64)> {
         let (wanted, max) = (i64::from(wanted.clamp(0, max.max(0))), i64::from(max));
-        let others = *self.others.as_ref().ok()?;
         let now = self
             .canary_weight
             .as_ref()
@@ -121,18 +125,18 @@ impl Pair {
             if sum > 0 && canary * max == wanted * sum {
                 return Some((canary, stable));
             }
-            if others > 0 {
+            if self.has_others() {
                 let whole = sum > 0 && (wanted == 0 || wanted == max || sum % max == 0);
                 let canary = whole.then(|| wanted * sum / max)?;
                 return Some((canary, sum - canary));
             }
-        } else if others > 0 {
+        } else if self.has_others() {
             return None;
         }
         Some((wanted, max - wanted))
     }
 
-    /// Whether `wanted` parts of `max` are more for the canary than it has now. Unknown counts as less.
+    /// Whether `wanted` parts of `max` are more for the canary than it has now. An unreadable weight counts as 0.
     pub(crate) fn raises(&self, wanted: i32, max: i32) -> bool {
         match (&self.canary_weight, &self.stable_weight) {
             (Ok(canary), Ok(stable)) => {
@@ -226,4 +230,28 @@ pub(crate) fn scaled(part: i64, sum: i64, max: i32) -> i32 {
     }
     let rounded = (part.saturating_mul(i64::from(max)).saturating_add(sum / 2)) / sum;
     i32::try_from(rounded).unwrap_or(max).min(max - 1).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::scaled;
+
+    #[test]
+    fn nothing_and_everything_are_never_the_result_of_rounding() {
+        for (part, sum, max, expected) in [
+            (0, 100, 100, 0),
+            (10, 100, 100, 10),
+            (100, 100, 100, 100),
+            (1, 1_000_000, 100, 1),
+            (999_999, 1_000_000, 100, 99),
+            (1, 3, 100, 33),
+            (2, 3, 100, 67),
+            (5, 1000, 100, 1),
+            (1, 2, 1, 1),
+            (5, 0, 100, 0),
+            (500, 100, 100, 100),
+        ] {
+            assert_eq!(scaled(part, sum, max), expected, "{part} of {sum} in {max}");
+        }
+    }
 }

@@ -125,27 +125,32 @@ impl<'a> Reader<'a> {
         let before = self.errors.len();
         for (prefix, kind, plural) in KINDS {
             for (key, name, rule_name) in self.named(prefix) {
-                let route = Route {
-                    object: ObjectRef {
-                        api_version: "gateway.networking.k8s.io/v1".to_owned(),
-                        kind: kind.to_owned(),
-                        plural: plural.to_owned(),
-                        namespace: in_namespace.clone(),
-                        name: name.to_owned(),
-                    },
-                    field: format!("{}.{key}", self.field),
-                    rule_name: rule_name.map(str::to_owned),
-                    mark: mark.clone(),
+                let object = ObjectRef {
+                    api_version: "gateway.networking.k8s.io/v1".to_owned(),
+                    kind: kind.to_owned(),
+                    plural: plural.to_owned(),
+                    namespace: in_namespace.clone(),
+                    name: name.to_owned(),
                 };
-                let known = routes.iter().find(|known| {
-                    known.object == route.object
-                        && (known.rule_name == route.rule_name
-                            || known.rule_name.is_none()
-                            || route.rule_name.is_none())
-                });
-                match known.map(|known| known.field.clone()) {
-                    Some(first) => self.error(&key, format!("{name} is named by {first} already")),
-                    None => routes.push(route),
+                let rule_names: Vec<String> = rule_name.map(str::to_owned).into_iter().collect();
+                match routes.iter_mut().find(|known| known.object == object) {
+                    Some(known)
+                        if known.rule_names.is_empty()
+                            || rule_names.is_empty()
+                            || rule_names
+                                .iter()
+                                .any(|name| known.rule_names.contains(name)) =>
+                    {
+                        let first = known.field.clone();
+                        self.error(&key, format!("{name} is named by {first} already"));
+                    }
+                    Some(known) => known.rule_names.extend(rule_names),
+                    None => routes.push(Route {
+                        object,
+                        field: format!("{}.{key}", self.field),
+                        rule_names,
+                        mark: mark.clone(),
+                    }),
                 }
             }
             let selector = format!("{prefix}Selector");

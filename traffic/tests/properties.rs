@@ -1,0 +1,352 @@
+//! What holds for every route, Ingress and TraefikService that a person may have written.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test says no more than where it failed"
+)]
+
+mod support;
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use sluice_crds::rollout::Rollout;
+use sluice_traffic::overlay_controlled;
+use support::{Store, gateway_api, rollout_with, split};
+
+const LABEL: &str = "rollouts.argoproj.io/gatewayapi-canary";
+const ANNOTATION: &str = "rollouts.argoproj.io/gatewayapi-active-rollouts";
+
+fn weight() -> impl Strategy<Value = Option<i64>> {
+    prop_oneof![
+        2 => Just(None),
+        2 => Just(Some(0)),
+        3 => Just(Some(100)),
+        1 => Just(Some(2000)),
+        3 => (0..300_i64).prop_map(Some),
+    ]
+}
+
+fn backend(name: String) -> impl Strategy<Value = Value> {
+    (weight(), any::<bool>(), any::<bool>()).prop_map(move |(weight, kind, filter)| {
+        let mut backend = json!({"name": name, "port": 80});
+        if let Some(weight) = weight {
+            backend["weight"] = json!(weight);
+        }
+        if kind {
+            backend["kind"] = json!("Service");
+        }
+        if filter {
+            backend["unknown"] = json!({"deep": [1, {"kept": true}]});
+        }
+        backend
+    })
+}
+
+/// A list of backends: perhaps the two, perhaps others, in any order.
+fn backends() -> impl Strategy<Value = Vec<Value>> {
+    let pair = prop_oneof![
+        6 => Just(vec!["web-stable", "web-canary"]),
+        1 => Just(vec!["web-stable"]),
+        1 => Just(vec![]),
+    ];
+    let others = prop_oneof![3 => Just(0_usize), 1 => 1..3_usize];
+    (pair, others)
+        .prop_map(|(pair, others)| {
+            let others = (0..others).map(|number| format!("other-{number}"));
+            pair.into_iter()
+                .map(str::to_owned)
+                .chain(others)
+                .collect::<Vec<_>>()
+        })
+        .prop_shuffle()
+        .prop_flat_map(|names| names.into_iter().map(backend).collect::<Vec<_>>())
+}
+
+fn metadata(name: &'static str) -> impl Strategy<Value = Value> {
+    (any::<bool>(), any::<bool>(), 0..3_u8).prop_map(move |(labels, annotations, mark)| {
+        let mut metadata = json!({
+            "name": name, "namespace": "shop", "uid": format!("uid-of-{name}"), "resourceVersion": "5",
+        });
+        if labels || mark > 0 {
+            metadata["labels"] = json!({"app": "web"});
+        }
+        if annotations || mark > 0 {
+            metadata["annotations"] = json!({"owner": "team"});
+        }
+        if mark > 0 {
+            let listed = if mark == 1 { "shop/web" } else { "shop/cart,shop/web" };
+            metadata["labels"][LABEL] = json!("in-progress");
+            metadata["annotations"][ANNOTATION] = json!(listed);
+        }
+        metadata
+    })
+}
+
+fn route() -> impl Strategy<Value = Value> {
+    (
+        metadata("web"),
+        prop::collection::vec((backends(), any::<bool>()), 0..4),
+    )
+        .prop_map(|(metadata, rules)| {
+            let rules: Vec<Value> = rules
+                .into_iter()
+                .map(|(backends, filter)| {
+                    let mut rule = json!({"backendRefs": backends});
+                    if filter {
+                        rule["filters"] = json!([{"type": "URLRewrite", "unknown": {"a": 1}}]);
+                    }
+                    rule
+                })
+                .collect();
+            json!({
+                "apiVersion": "gateway.networking.k8s.io/v1",
+                "kind": "HTTPRoute",
+                "metadata": metadata,
+                "spec": {"parentRefs": [{"name": "gateway"}], "rules": rules},
+            })
+        })
+}
+
+fn traefik_service() -> impl Strategy<Value = Value> {
+    (metadata("web"), backends()).prop_map(|(metadata, services)| {
+        json!({
+            "apiVersion": "traefik.io/v1alpha1",
+            "kind": "TraefikService",
+            "metadata": metadata,
+            "spec": {"weighted": {"services": services, "sticky": {"cookie": {}}}},
+        })
+    })
+}
+
+fn ingress() -> impl Strategy<Value = Value> {
+    let path = (0..3_usize, any::<bool>()).prop_map(|(service, exact)| {
+        let service = ["web-stable", "web-stable", "images"][service];
+        json!({
+            "path": "/",
+            "pathType": if exact { "Exact" } else { "Prefix" },
+            "backend": {"service": {"name": service, "port": {"number": 80}}},
+        })
+    });
+    let rule = prop_oneof![
+        4 => prop::collection::vec(path, 1..4)
+            .prop_map(|paths| json!({"host": "shop.example", "http": {"paths": paths}})),
+        1 => Just(json!({"host": "bare.example"})),
+    ];
+    (
+        metadata("web"),
+        prop::collection::vec(rule, 0..4),
+        any::<bool>(),
+    )
+        .prop_map(|(metadata, rules, tls)| {
+            let mut spec = json!({"ingressClassName": "nginx", "rules": rules});
+            if tls {
+                spec["tls"] = json!([{"secretName": "shop"}]);
+            }
+            json!({
+                "apiVersion": "networking.k8s.io/v1",
+                "kind": "Ingress",
+                "metadata": metadata,
+                "spec": spec,
+            })
+        })
+}
+
+/// A Rollout of one router, and an object of it.
+fn scene() -> impl Strategy<Value = (Rollout, Value)> {
+    let maximum = prop_oneof![3 => Just(None), 1 => Just(Some(1000)), 1 => Just(Some(7))];
+    let routed = prop_oneof![
+        3 => route().prop_map(|route| (gateway_api(json!({"httpRoute": "web"})), route)),
+        1 => route().prop_map(|route| {
+            (gateway_api(json!({"httpRoute": "web", "disableInProgressLabel": true})), route)
+        }),
+        2 => traefik_service().prop_map(|service| {
+            (json!({"traefik": {"weightedTraefikServiceName": "web"}}), service)
+        }),
+        2 => ingress().prop_map(|ingress| (json!({"nginx": {"stableIngress": "web"}}), ingress)),
+    ];
+    (routed, maximum).prop_map(|((mut routing, object), maximum)| {
+        if let Some(maximum) = maximum {
+            routing["maxTrafficWeight"] = json!(maximum);
+        }
+        (rollout_with(routing), object)
+    })
+}
+
+/// The lists of backends in an object.
+fn lists(object: &mut Value) -> Vec<&mut Vec<Value>> {
+    if object["kind"] == "TraefikService" {
+        return object["spec"]["weighted"]["services"]
+            .as_array_mut()
+            .into_iter()
+            .collect();
+    }
+    let rules = object["spec"]["rules"].as_array_mut().into_iter().flatten();
+    rules
+        .filter_map(|rule| rule.get_mut("backendRefs")?.as_array_mut())
+        .collect()
+}
+
+/// The object without what a Rollout may write.
+fn masked(object: &Value) -> Value {
+    let mut object = object.clone();
+    for list in lists(&mut object) {
+        for item in list {
+            if item["name"] == "web-stable" || item["name"] == "web-canary" {
+                item.as_object_mut().unwrap().remove("weight");
+            }
+        }
+    }
+    unmarked(object)
+}
+
+/// The object without the mark of a canary in progress.
+fn unmarked(mut object: Value) -> Value {
+    for (map, key) in [("labels", LABEL), ("annotations", ANNOTATION)] {
+        let Some(metadata) = object["metadata"].as_object_mut() else {
+            continue;
+        };
+        if let Some(entries) = metadata.get_mut(map).and_then(Value::as_object_mut) {
+            entries.remove(key);
+            if entries.is_empty() {
+                metadata.remove(map);
+            }
+        }
+    }
+    object
+}
+
+fn weights(list: &[Value]) -> (i64, i64, i64) {
+    let of = |name: &str| -> i64 {
+        let items = list.iter().filter(|item| item["name"] == name);
+        items.map(|item| item["weight"].as_i64().unwrap_or(1)).sum()
+    };
+    let all: i64 = list
+        .iter()
+        .map(|item| item["weight"].as_i64().unwrap_or(1))
+        .sum();
+    let (canary, stable) = (of("web-canary"), of("web-stable"));
+    (canary, stable, all - canary - stable)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1500, failure_persistence: None, ..Default::default() })]
+
+    #[test]
+    fn edits_reach_the_wanted_weight_and_then_there_are_none(
+        (rollout, object) in scene(), first in 0..=1000, second in 0..=1000,
+    ) {
+        let max = rollout.spec.canary().unwrap().max_weight();
+        let mut store = Store(vec![object.clone()]);
+        for wanted in [first % (max + 1), second % (max + 1), 0] {
+            let readable = store.observe(&rollout, max).iter().all(|entry| entry.canary.is_ok());
+            let edits = store.edits(&rollout, &split(&rollout, wanted));
+            store.apply_all(&edits);
+            prop_assert_eq!(store.edits(&rollout, &split(&rollout, wanted)), vec![]);
+            if readable {
+                for entry in store.observe(&rollout, max) {
+                    prop_assert_eq!(entry.canary, Ok(wanted));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_others_wrote_is_not_touched((rollout, object) in scene(), wanted in 0..=1000) {
+        let max = rollout.spec.canary().unwrap().max_weight();
+        let mut store = Store(vec![object.clone()]);
+        let edits = store.edits(&rollout, &split(&rollout, wanted % (max + 1)));
+        store.apply_all(&edits);
+        prop_assert_eq!(masked(&store.0[0]), masked(&object));
+    }
+
+    #[test]
+    fn weights_sum_to_the_maximum_or_to_what_the_pair_had(
+        (rollout, object) in scene(), wanted in 0..=1000,
+    ) {
+        prop_assume!(object["kind"] != "Ingress");
+        let max = rollout.spec.canary().unwrap().max_weight();
+        let wanted = wanted % (max + 1);
+        let mut store = Store(vec![object.clone()]);
+        store.apply_all(&store.edits(&rollout, &split(&rollout, wanted)));
+        let (mut before, mut after) = (object, store.0[0].clone());
+        for (before, after) in lists(&mut before).into_iter().zip(lists(&mut after)) {
+            let (was, now) = (weights(before), weights(after));
+            prop_assert_eq!(was.2, now.2, "the weight of others");
+            if was != now && was.2 > 0 {
+                prop_assert_eq!(was.0 + was.1, now.0 + now.1);
+            } else if was != now {
+                prop_assert_eq!(now.0 + now.1, i64::from(max));
+            }
+            if was != now {
+                prop_assert_eq!(now.0 * i64::from(max), i64::from(wanted) * (now.0 + now.1));
+            }
+        }
+    }
+
+    #[test]
+    fn removal_undoes_what_edits_did((rollout, object) in scene(), wanted in 0..=1000) {
+        let max = rollout.spec.canary().unwrap().max_weight();
+        let mut store = Store(vec![object.clone()]);
+        store.apply_all(&store.edits(&rollout, &split(&rollout, wanted % (max + 1))));
+        store.apply_all(&store.removal(&rollout));
+        prop_assert_eq!(store.removal(&rollout), vec![]);
+        prop_assert_eq!(store.0.len(), 1, "what was made is gone");
+        prop_assert_eq!(masked(&store.0[0]), masked(&object));
+        let listed = store.0[0]["metadata"]["annotations"][ANNOTATION].as_str().unwrap_or_default();
+        let entries = store.observe(&rollout, max);
+        if entries.iter().all(|entry| entry.canary.is_ok()) && object["kind"] == "HTTPRoute" {
+            let drives = rollout_json(&rollout).contains("disableInProgressLabel");
+            prop_assert!(drives || !listed.contains("shop/web"), "{}", listed);
+        }
+        for entry in entries {
+            prop_assert!(matches!(entry.canary, Ok(0) | Err(_)), "{:?}", entry);
+        }
+    }
+
+    #[test]
+    fn a_list_that_was_reordered_after_it_was_read_refuses_the_edit(
+        (rollout, object) in scene(), wanted in 0..=1000,
+    ) {
+        prop_assume!(object["kind"] != "Ingress");
+        let max = rollout.spec.canary().unwrap().max_weight();
+        let store = Store(vec![object.clone()]);
+        let edits = store.edits(&rollout, &split(&rollout, wanted % (max + 1)));
+        let mut moved = object.clone();
+        for list in lists(&mut moved) {
+            list.reverse();
+        }
+        let mut store = Store(vec![moved.clone()]);
+        for edit in edits {
+            if store.apply(&edit).is_ok() {
+                prop_assert_eq!(masked(&store.0[0]), masked(&moved));
+                for entry in store.observe(&rollout, max) {
+                    prop_assert!(entry.canary.is_err() || entry.canary == Ok(wanted % (max + 1)));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn applying_what_git_says_does_not_move_the_traffic(
+        (rollout, object) in scene(), wanted in 0..=1000,
+    ) {
+        let max = rollout.spec.canary().unwrap().max_weight();
+        let wanted = split(&rollout, wanted % (max + 1));
+        let object = unmarked(object);
+        let mut store = Store(vec![object.clone()]);
+        store.apply_all(&store.edits(&rollout, &wanted));
+        // Git changes something else of the object in the middle of the canary.
+        let mut desired = object.clone();
+        desired["spec"]["fromGit"] = json!("new");
+        let before = masked(&desired);
+        overlay_controlled(&mut desired, &store.0[0], &[&rollout]);
+        prop_assert_eq!(masked(&desired), before);
+        store.0[0] = desired;
+        prop_assert_eq!(store.edits(&rollout, &wanted), vec![]);
+    }
+}
+
+fn rollout_json(rollout: &Rollout) -> String {
+    serde_json::to_string(rollout).unwrap()
+}
