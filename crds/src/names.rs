@@ -57,7 +57,9 @@ pub const RESOURCES_FINALIZER: &str = "resources-finalizer.argocd.argoproj.io";
 pub const QUARANTINE: &str = "sluice.dev/quarantine";
 /// Annotation that a person sets on an Application to lift its quarantine; the controller removes it.
 pub const LIFT_QUARANTINE: &str = "sluice.dev/lift-quarantine";
-/// Annotation on managed objects: the Git revision that was applied last.
+/// Annotation on hooks: the sync, and the phase of it, that made them.
+pub const HOOK_RUN: &str = "sluice.dev/hook-run";
+/// Annotation on managed Rollouts: the Git revision that was applied last.
 pub const GIT_REVISION: &str = "sluice.dev/git-revision";
 
 /// Field manager of everything that the Rollout controller writes; the name that upstream uses, since people name it
@@ -65,3 +67,6 @@ pub const GIT_REVISION: &str = "sluice.dev/git-revision";
 pub const ROLLOUTS_FIELD_MANAGER: &str = "rollouts-controller";
 /// Field manager of everything that the sync loop applies (server-side apply).
 pub const GITOPS_FIELD_MANAGER: &str = "argocd-controller";
+/// Annotation on AnalysisRuns of a Rollout: which attempt at the update they belong to, `<steps hash>[/<aborted at>]`.
+/// A retry and a change of the steps begin a new attempt, so that a verdict on the old one does not count.
+pub const ATTEMPT: &str = "sluice.dev/attempt";

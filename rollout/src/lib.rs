@@ -11,13 +11,38 @@
 //! deciding again continues correctly. The order inside a plan is: make new capacity ready → move traffic → see that
 //! it moved → take old capacity away.
 
+mod abort;
+mod analysis;
+mod arguments;
+mod conditions;
+mod counts;
+mod deadline;
+mod decide;
+mod draft;
+mod duration;
+mod equality;
 pub mod hash;
+mod history;
+mod invalid;
+mod pause;
+mod phase;
 pub mod plan;
+mod promote;
 pub mod reason;
+mod replicas;
 pub mod request;
+mod revision;
+mod run;
+mod seen;
+mod services;
+mod steps;
+mod time;
+mod update;
 pub mod validation;
+mod weight;
 pub mod world;
 
+pub use decide::decide;
 pub use plan::{Effect, EventNote, EventType, Plan, Precondition};
 pub use reason::Reason;
 pub use world::{ReplicaSet, Service, Settings, World};

@@ -117,11 +117,25 @@ impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Reason::InvalidSpec { field, message } => write!(f, "Invalid: {field}: {message}"),
-            Reason::PodsNotAvailable { replica_set, available, needed } => {
-                write!(f, "Waiting for pods of {replica_set}: {available} available < {needed} needed")
+            Reason::PodsNotAvailable {
+                replica_set,
+                available,
+                needed,
+            } => {
+                write!(
+                    f,
+                    "Waiting for pods of {replica_set}: {available} available < {needed} needed"
+                )
             }
-            Reason::TrafficNotMoved { object, shown, wanted } => {
-                write!(f, "Waiting for {object}: weight {shown} shown, {wanted} wanted")
+            Reason::TrafficNotMoved {
+                object,
+                shown,
+                wanted,
+            } => {
+                write!(
+                    f,
+                    "Waiting for {object}: weight {shown} shown, {wanted} wanted"
+                )
             }
             Reason::PausedUntil { step, until } => {
                 write!(f, "Paused at step {step} until {until}")
@@ -135,7 +149,11 @@ impl fmt::Display for Reason {
             Reason::AnalysisRunning { run, message } => {
                 write!(f, "Waiting for analysis {run}: {message}")
             }
-            Reason::AnalysisFailed { run, phase, message } => {
+            Reason::AnalysisFailed {
+                run,
+                phase,
+                message,
+            } => {
                 write!(f, "Analysis {run} is {phase}: {message}")
             }
             Reason::WeightChanges { from, to, because } => {
@@ -151,7 +169,10 @@ impl fmt::Display for Reason {
                 write!(f, "Held for safety ({invariant}): {detail}")
             }
             Reason::DeadlineExceeded { seconds } => {
-                write!(f, "No progress for more than {seconds} s (progressDeadlineSeconds)")
+                write!(
+                    f,
+                    "No progress for more than {seconds} s (progressDeadlineSeconds)"
+                )
             }
             Reason::Settled => write!(f, "Nothing to do"),
         }

@@ -62,6 +62,8 @@ pub struct ReplicaSet {
     pub owner: Option<String>,
     /// `spec.replicas`, default 1.
     pub replicas: i32,
+    /// `spec.minReadySeconds`, default 0.
+    pub min_ready_seconds: i32,
     /// `spec.template`.
     pub template: PodTemplate,
     /// `status.replicas`.
@@ -82,7 +84,10 @@ impl ReplicaSet {
     pub fn from_object(object: &Value) -> Result<Self, DecodeError> {
         let metadata: sluice_crds::ObjectMeta =
             decode::decode(object.get("metadata").unwrap_or(&Value::Null)).map_err(|error| {
-                DecodeError { field: format!("metadata.{}", error.field), reason: error.reason }
+                DecodeError {
+                    field: format!("metadata.{}", error.field),
+                    reason: error.reason,
+                }
             })?;
         let number = |pointer: &str, default: i64| -> Result<i32, DecodeError> {
             let value = match object.pointer(pointer) {
@@ -110,7 +115,11 @@ impl ReplicaSet {
                     && condition.get("status").and_then(Value::as_str) == Some("True")
             })
             .map(|condition| {
-                condition.get("message").and_then(Value::as_str).unwrap_or_default().to_owned()
+                condition
+                    .get("message")
+                    .and_then(Value::as_str)
+                    .unwrap_or_default()
+                    .to_owned()
             });
         Ok(Self {
             created: metadata
@@ -130,6 +139,7 @@ impl ReplicaSet {
             labels: metadata.labels.unwrap_or_default(),
             annotations: metadata.annotations.unwrap_or_default(),
             replicas: number("/spec/replicas", 1)?,
+            min_ready_seconds: number("/spec/minReadySeconds", 0)?,
             current: number("/status/replicas", 0)?,
             ready: number("/status/readyReplicas", 0)?,
             available: number("/status/availableReplicas", 0)?,
@@ -141,7 +151,9 @@ impl ReplicaSet {
     /// The pod-template hash label.
     #[must_use]
     pub fn hash(&self) -> Option<&str> {
-        self.labels.get(sluice_crds::names::POD_TEMPLATE_HASH).map(String::as_str)
+        self.labels
+            .get(sluice_crds::names::POD_TEMPLATE_HASH)
+            .map(String::as_str)
     }
 
     /// The revision annotation; 0 when absent or not a number.
@@ -174,7 +186,11 @@ impl Service {
     #[must_use]
     pub fn from_object(object: &Value) -> Self {
         let text = |pointer: &str| {
-            object.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned()
+            object
+                .pointer(pointer)
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .to_owned()
         };
         let map = |pointer: &str| {
             object
@@ -197,6 +213,8 @@ impl Service {
     /// The pod-template hash that it selects.
     #[must_use]
     pub fn hash(&self) -> Option<&str> {
-        self.selector.get(sluice_crds::names::POD_TEMPLATE_HASH).map(String::as_str)
+        self.selector
+            .get(sluice_crds::names::POD_TEMPLATE_HASH)
+            .map(String::as_str)
     }
 }

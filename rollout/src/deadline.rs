@@ -1,0 +1,90 @@
+//! The progress deadline: how long an update may stand still.
+//!
+//! The clock is `lastUpdateTime` of the Progressing condition, which every bit of progress moves. It does not run in a
+//! step that takes its time, in a pause, after an abort, or while an old set waits for its scale-down deadline.
+
+use jiff::Timestamp;
+use sluice_crds::names;
+use sluice_crds::rollout::RolloutStatus;
+
+use crate::conditions::{
+    DEADLINE_EXCEEDED, PROGRESSING, ROLLOUT_ABORTED, ROLLOUT_PAUSED, SET_AVAILABLE,
+};
+use crate::draft::Draft;
+use crate::reason::Reason;
+use crate::seen::Seen;
+use crate::{abort, pause, steps, time};
+
+/// The instant after which the update counts as stuck; `None` while the clock does not run. `status` is the status as
+/// it will be.
+pub(crate) fn at(seen: &Seen<'_>, status: &RolloutStatus) -> Option<Timestamp> {
+    let before = seen.world.rollout.status.as_ref()?.condition(PROGRESSING)?;
+    let rests = matches!(
+        before.reason.as_str(),
+        ROLLOUT_ABORTED | ROLLOUT_PAUSED | SET_AVAILABLE
+    );
+    let waits = status.aborted()
+        || pause::paused(status)
+        || seen.paused_by_hand()
+        || (seen.update().is_some() && steps::takes_its_time(steps::current(status, seen.steps())))
+        || seen
+            .sets
+            .older
+            .iter()
+            .any(|set| set.annotations.contains_key(names::SCALE_DOWN_DEADLINE));
+    if rests || waits {
+        return None;
+    }
+    let since = before.last_update_time.as_ref().map(|time| time.0)?;
+    Some(time::plus_seconds(
+        since,
+        seen.world.rollout.spec.progress_deadline_seconds(),
+    ))
+}
+
+/// Whether the update is stuck now. Once it is, it stays so until there is progress.
+pub(crate) fn exceeded(seen: &Seen<'_>, status: &RolloutStatus) -> bool {
+    let before = seen
+        .world
+        .rollout
+        .status
+        .as_ref()
+        .and_then(|status| status.condition(PROGRESSING));
+    let already = before.is_some_and(|condition| condition.reason == DEADLINE_EXCEEDED);
+    already || at(seen, status).is_some_and(|at| at < seen.now)
+}
+
+/// Whether anything moved since the status was written: pods came or went, or the update went on.
+pub(crate) fn progressed(seen: &Seen<'_>, status: &RolloutStatus) -> bool {
+    let empty = RolloutStatus::default();
+    let before = seen.world.rollout.status.as_ref().unwrap_or(&empty);
+    let number = |value: Option<i32>| value.unwrap_or(0);
+    let old = |status: &RolloutStatus| number(status.replicas) - number(status.updated_replicas);
+    before.updated_replicas != status.updated_replicas
+        || old(status) < old(before)
+        || number(status.ready_replicas) > number(before.ready_replicas)
+        || number(status.available_replicas) > number(before.available_replicas)
+        || before.stable_rs != status.stable_rs
+        || before.current_step_index != status.current_step_index
+        || before.current_step_hash != status.current_step_hash
+}
+
+/// Gives the update up when the deadline is over and the spec says so.
+pub(crate) fn enforce(seen: &Seen<'_>, draft: &mut Draft) {
+    let Some((new, _)) = seen.update() else {
+        return;
+    };
+    if draft.status.aborted() || !exceeded(seen, &draft.status) || progressed(seen, &draft.status) {
+        return;
+    }
+    draft.reason(Reason::DeadlineExceeded {
+        seconds: seen.world.rollout.spec.progress_deadline_seconds(),
+    });
+    if seen.world.rollout.spec.progress_deadline_abort == Some(true) {
+        abort::give_up(
+            seen,
+            draft,
+            format!("ReplicaSet \"{}\" has timed out progressing.", new.name),
+        );
+    }
+}

@@ -1,0 +1,90 @@
+//! A Rollout that cannot be carried out: nothing moves, and a condition says which field is why.
+//!
+//! One thing goes on, because a mistake in the spec must not disarm it: an update that is under way can still be given
+//! up, by a person or by its analyses, and traffic then leaves it.
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::conditions::{self, INVALID_SPEC};
+use crate::draft::Draft;
+use crate::plan::Plan;
+use crate::reason::Reason;
+use crate::revision::Sets;
+use crate::seen::Seen;
+use crate::validation::{self, FieldError};
+use crate::world::World;
+use crate::{abort, analysis, phase, time, update, weight};
+
+/// Seconds until the things that the spec refers to are looked at again.
+const AGAIN: i64 = 20;
+
+/// Everything that is wrong, the first to be shown first.
+pub(crate) fn problems(world: &World<'_>) -> Vec<FieldError> {
+    let mut problems = validation::validate(world);
+    if let Err(errors) = world.traffic {
+        let errors = errors.iter();
+        problems.extend(errors.map(|(field, message)| FieldError {
+            field: field.clone(),
+            message: message.clone(),
+        }));
+    }
+    problems
+}
+
+/// The plan for an invalid Rollout.
+pub(crate) fn plan(
+    world: &World<'_>,
+    now: Timestamp,
+    problems: &[FieldError],
+    mut draft: Draft,
+) -> Plan {
+    keep_the_way_back(world, now, &mut draft);
+    for problem in problems {
+        draft.reason(Reason::InvalidSpec {
+            field: problem.field.clone(),
+            message: problem.message.clone(),
+        });
+    }
+    if let Some(first) = problems.first() {
+        let name = world.rollout.metadata.name.as_deref().unwrap_or_default();
+        let message = validation::condition_message(name, first);
+        if draft
+            .status
+            .condition(INVALID_SPEC)
+            .is_some_and(|known| known.message != message)
+        {
+            conditions::remove(&mut draft.status, INVALID_SPEC);
+        }
+        conditions::set(
+            &mut draft.status,
+            now,
+            (INVALID_SPEC, "True", INVALID_SPEC),
+            message,
+        );
+    }
+    draft.status.observed_generation = world
+        .rollout
+        .metadata
+        .generation
+        .map(|number| number.to_string());
+    draft.hold = None;
+    phase::update(world, &mut draft);
+    draft.wake(time::plus(now, SignedDuration::from_secs(AGAIN)));
+    draft.finish(world)
+}
+
+fn keep_the_way_back(world: &World<'_>, now: Timestamp, draft: &mut Draft) {
+    let Some(canary) = world.rollout.spec.canary() else {
+        return;
+    };
+    let seen = Seen::new(world, canary, Sets::find(world), now);
+    if seen.update().is_none() || update::changes(&seen).template {
+        return;
+    }
+    abort::orders(&seen, draft);
+    analysis::judge(&seen, draft);
+    let named = seen.canary_service().is_some() && seen.stable_service().is_some();
+    if draft.status.aborted() && seen.route.is_some() && world.traffic.is_ok() && named {
+        weight::reconcile(&seen, draft);
+    }
+}

@@ -1,0 +1,98 @@
+//! Sizes of the ReplicaSets.
+//!
+//! [`basic`] without traffic routing: pods are the traffic, so both sides move within maxSurge and maxUnavailable.
+//! [`traffic_routed`] with it: stable stays whole, the canary has the pods that its weight needs, and nothing shrinks
+//! below what the routers send it now. [`older`]: revisions that are neither new nor stable.
+
+mod basic;
+mod older;
+mod traffic_routed;
+
+use sluice_crds::names;
+use sluice_crds::rollout::RolloutStatus;
+
+use crate::draft::Draft;
+use crate::reason::Reason;
+use crate::seen::Seen;
+use crate::world::ReplicaSet;
+
+pub(crate) use basic::max_unavailable;
+
+/// Sizes of the two sets of an update.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Sizes {
+    pub(crate) new: i32,
+    pub(crate) stable: i32,
+}
+
+/// Available pods, without those that a scale-down that is under way takes away.
+pub(crate) fn available(set: &ReplicaSet) -> i32 {
+    set.available.min(set.replicas).max(0)
+}
+
+/// The sizes that the present step asks for in the end.
+pub(crate) fn wanted(seen: &Seen<'_>, status: &RolloutStatus) -> Sizes {
+    match &seen.route {
+        Some(route) => traffic_routed::wanted(seen, status, route),
+        None => basic::wanted(seen, status),
+    }
+}
+
+/// Whether the sets have the sizes that the present step asks for, and the new one its available pods.
+pub(crate) fn settled(seen: &Seen<'_>, draft: &mut Draft) -> bool {
+    let Some((new, stable)) = seen.update() else {
+        return false;
+    };
+    let wanted = wanted(seen, &draft.status);
+    let mut settled = true;
+    let mut wait = |set: &ReplicaSet, available: i32, needed: i32| {
+        settled = false;
+        draft.reason(Reason::PodsNotAvailable {
+            replica_set: set.name.clone(),
+            available,
+            needed,
+        });
+    };
+    if new.replicas != wanted.new || available(new) < wanted.new {
+        wait(new, available(new), wanted.new);
+    }
+    if stable.replicas != wanted.stable {
+        wait(stable, available(stable), wanted.stable);
+    }
+    if seen.route.is_none() {
+        for set in seen.sets.older.iter().filter(|set| set.available > 0) {
+            wait(set, set.available, 0);
+        }
+    }
+    settled
+}
+
+/// Scales.
+pub(crate) fn reconcile(seen: &Seen<'_>, draft: &mut Draft) {
+    if seen.scaling_rests(&draft.status) {
+        return;
+    }
+    clear_deadlines(seen, draft);
+    match &seen.route {
+        Some(route) => {
+            traffic_routed::reconcile(seen, draft, route);
+            older::reconcile_routed(seen, draft, route);
+        }
+        None => {
+            basic::reconcile(seen, draft);
+            older::reconcile_basic(seen, draft);
+        }
+    }
+}
+
+/// A set that has a role again is not waiting to be taken away any more.
+fn clear_deadlines(seen: &Seen<'_>, draft: &mut Draft) {
+    let stable = seen.sets.stable;
+    let aborted = draft.status.aborted() && seen.update().is_some();
+    let new = seen.sets.new.filter(|_| !aborted || seen.route.is_none());
+    for set in stable.into_iter().chain(new) {
+        if set.annotations.contains_key(names::SCALE_DOWN_DEADLINE) {
+            draft.set(set).remove_annotation(names::SCALE_DOWN_DEADLINE);
+        }
+    }
+}

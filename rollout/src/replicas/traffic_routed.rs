@@ -1,0 +1,247 @@
+//! Sizes with traffic routing: the canary has the pods that its weight needs, beside a whole stable set — or, with
+//! `dynamicStableScale`, beside one that shrinks behind the traffic that left it.
+//!
+//! ```text
+//! canary = ceil(weight · N / max), at least minPodsPerReplicaSet when not 0
+//! stable = N; dynamic: max(ceil((max - weight) · N / max), ceil((max - shown weight) · N / max))
+//! ```
+
+use sluice_crds::names;
+use sluice_crds::rollout::RolloutStatus;
+
+use super::{Sizes, available, older};
+use crate::draft::Draft;
+use crate::reason::Reason;
+use crate::seen::{Route, Seen, share_of};
+use crate::weight;
+use crate::world::ReplicaSet;
+
+/// Seconds that a canary stays after an abort unless the spec says otherwise.
+const ABORT_DELAY: i32 = 30;
+
+/// The sizes that the present step asks for.
+pub(super) fn wanted(seen: &Seen<'_>, status: &RolloutStatus, route: &Route) -> Sizes {
+    let weight = weight::of_status(seen, status);
+    let inputs = Inputs {
+        replicas: seen.replicas,
+        weight,
+        // A router that cannot be read may still send everything to stable.
+        shown: if route.unreadable.is_empty() {
+            route.lowest
+        } else {
+            0
+        },
+        max: seen.max_weight,
+        dynamic: seen.canary.dynamic_stable_scale == Some(true),
+        min_pods: seen.canary.min_pods_per_replica_set.unwrap_or(0),
+    };
+    if seen.sets.stable.is_none() || seen.is_stable() {
+        return Sizes {
+            new: seen.replicas,
+            stable: 0,
+        };
+    }
+    sizes(inputs)
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Inputs {
+    replicas: i32,
+    weight: i32,
+    shown: i32,
+    max: i32,
+    dynamic: bool,
+    min_pods: i32,
+}
+
+fn sizes(inputs: Inputs) -> Sizes {
+    let Inputs {
+        replicas,
+        weight,
+        shown,
+        max,
+        dynamic,
+        min_pods,
+    } = inputs;
+    let at_least = |pods: i32| {
+        if pods > 0 {
+            pods.max(min_pods.min(replicas))
+        } else {
+            pods
+        }
+    };
+    let share = |weight| share_of(replicas, weight, max);
+    let stable = if dynamic {
+        at_least(share(max - weight).max(share(max - shown)))
+    } else {
+        replicas
+    };
+    Sizes {
+        new: at_least(share(weight)),
+        stable,
+    }
+}
+
+/// Scales the new and the stable set.
+pub(super) fn reconcile(seen: &Seen<'_>, draft: &mut Draft, route: &Route) {
+    let wanted = wanted(seen, &draft.status, route);
+    let Some((new, stable)) = seen.update() else {
+        let alone = seen.sets.new.or(seen.sets.stable);
+        if let Some(set) = alone {
+            scale(seen, draft, set, seen.replicas);
+        }
+        return;
+    };
+    scale(seen, draft, stable, wanted.stable);
+    if draft.status.aborted() {
+        after_abort(seen, draft, new, stable, route);
+    } else {
+        scale(seen, draft, new, wanted.new);
+    }
+}
+
+/// Scales, but never below what the routers send there now.
+pub(super) fn scale(seen: &Seen<'_>, draft: &mut Draft, set: &ReplicaSet, to: i32) {
+    let needed = seen.pods_needed(set).min(set.replicas);
+    if to < needed {
+        let detail = format!(
+            "{}: {to} pods wanted, {needed} needed for the traffic that it gets",
+            set.name
+        );
+        let invariant = "pods go only after the traffic has left them";
+        draft.reason(Reason::HeldForSafety { invariant, detail });
+    }
+    draft.set(set).to = Some(to.max(needed));
+}
+
+/// The canary of an aborted update goes when its traffic is gone, stable is whole, and the delay is over.
+fn after_abort(
+    seen: &Seen<'_>,
+    draft: &mut Draft,
+    new: &ReplicaSet,
+    stable: &ReplicaSet,
+    route: &Route,
+) {
+    let dynamic = seen.canary.dynamic_stable_scale == Some(true);
+    let delay = match seen.canary.abort_scale_down_delay_seconds {
+        Some(0) => return,
+        Some(seconds) => Some(seconds),
+        None if dynamic => None,
+        None => Some(ABORT_DELAY),
+    };
+    if new.replicas == 0 || !route.shows(0) {
+        return;
+    }
+    let has_deadline = new.annotations.contains_key(names::SCALE_DOWN_DEADLINE);
+    if !has_deadline && available(stable) < seen.replicas {
+        draft.reason(Reason::PodsNotAvailable {
+            replica_set: stable.name.clone(),
+            available: available(stable),
+            needed: seen.replicas,
+        });
+        return;
+    }
+    older::go(seen, draft, new, delay);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn inputs(replicas: i32, weight: i32) -> Inputs {
+        Inputs {
+            replicas,
+            weight,
+            shown: 0,
+            max: 100,
+            dynamic: false,
+            min_pods: 0,
+        }
+    }
+
+    #[test]
+    fn the_canary_has_its_share_rounded_up_and_stable_stays_whole() {
+        for (replicas, weight, new) in [
+            (10, 0, 0),
+            (10, 1, 1),
+            (10, 10, 1),
+            (10, 11, 2),
+            (10, 50, 5),
+            (10, 100, 10),
+            (1, 1, 1),
+            (1, 0, 0),
+            (3, 33, 1),
+            (3, 34, 2),
+            (0, 50, 0),
+        ] {
+            let expected = Sizes {
+                new,
+                stable: replicas,
+            };
+            assert_eq!(
+                sizes(inputs(replicas, weight)),
+                expected,
+                "{replicas} at {weight}"
+            );
+        }
+    }
+
+    #[test]
+    fn another_maximum_scales_the_share() {
+        assert_eq!(
+            sizes(Inputs {
+                max: 1000,
+                ..inputs(10, 250)
+            })
+            .new,
+            3
+        );
+        assert_eq!(
+            sizes(Inputs {
+                max: 1000,
+                ..inputs(30, 1)
+            })
+            .new,
+            1
+        );
+    }
+
+    #[test]
+    fn the_lower_bound_holds_for_sets_with_pods_and_is_capped() {
+        let at = |replicas, weight| Inputs {
+            min_pods: 2,
+            ..inputs(replicas, weight)
+        };
+        assert_eq!(sizes(at(10, 10)).new, 2);
+        assert_eq!(sizes(at(10, 0)).new, 0);
+        assert_eq!(sizes(at(10, 50)).new, 5);
+        assert_eq!(sizes(at(1, 10)).new, 1);
+        assert_eq!(
+            sizes(Inputs {
+                dynamic: true,
+                shown: 95,
+                ..at(10, 95)
+            })
+            .stable,
+            2
+        );
+    }
+
+    #[test]
+    fn a_dynamic_stable_set_shrinks_behind_the_traffic_that_is_seen_to_leave() {
+        let at = |weight, shown| {
+            sizes(Inputs {
+                dynamic: true,
+                shown,
+                ..inputs(10, weight)
+            })
+            .stable
+        };
+        assert_eq!(at(30, 0), 10);
+        assert_eq!(at(30, 30), 7);
+        assert_eq!(at(100, 30), 7);
+        assert_eq!(at(100, 100), 0);
+        // On the way back stable grows before traffic comes.
+        assert_eq!(at(0, 80), 10);
+    }
+}

@@ -1,0 +1,234 @@
+//! What one decision looks at: the [`World`], and what follows from it at once — which ReplicaSet plays which role, and
+//! what the routers and Services point at.
+//!
+//! Everything here is derived from observation and holds for one pass; what is decided goes into [`crate::draft`].
+
+use jiff::Timestamp;
+use sluice_crds::rollout::{CanaryStep, CanaryStrategy, RolloutStatus};
+
+use crate::revision::Sets;
+use crate::world::{ReplicaSet, Service, World};
+
+/// The facts of one pass.
+#[derive(Clone)]
+pub(crate) struct Seen<'a> {
+    pub(crate) world: &'a World<'a>,
+    /// Whole seconds.
+    pub(crate) now: Timestamp,
+    pub(crate) canary: &'a CanaryStrategy,
+    /// `spec.replicas`.
+    pub(crate) replicas: i32,
+    /// What all weights sum to.
+    pub(crate) max_weight: i32,
+    /// Which ReplicaSet plays which role.
+    pub(crate) sets: Sets<'a>,
+    /// The routers; `None` without traffic routing.
+    pub(crate) route: Option<Route>,
+}
+
+/// What the routers show, all taken together.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Route {
+    /// Lowest canary weight that any of them shows.
+    pub(crate) lowest: i32,
+    /// Highest canary weight that any of them shows.
+    pub(crate) highest: i32,
+    /// `object: why`, for those that cannot be read.
+    pub(crate) unreadable: Vec<String>,
+    /// Those that say themselves that their router does not take them.
+    pub(crate) refused: Vec<String>,
+    /// Whether at least one confirms and none refuses.
+    pub(crate) confirmed: bool,
+}
+
+impl Route {
+    fn read(world: &World<'_>) -> Self {
+        let Ok(observed) = world.traffic else {
+            let unreadable =
+                vec!["spec.strategy.canary.trafficRouting: cannot be driven".to_owned()];
+            return Self {
+                unreadable,
+                ..Self::default()
+            };
+        };
+        let weights = || {
+            observed
+                .iter()
+                .filter_map(|split| split.canary.as_ref().ok().copied())
+        };
+        let mut unreadable: Vec<String> = observed
+            .iter()
+            .filter_map(|split| {
+                Some(format!(
+                    "{}: {}",
+                    split.object,
+                    split.canary.as_ref().err()?
+                ))
+            })
+            .collect();
+        if observed.is_empty() {
+            unreadable
+                .push("spec.strategy.canary.trafficRouting: names no router object".to_owned());
+        }
+        let mut refused: Vec<String> = observed
+            .iter()
+            .filter(|split| split.accepted == Some(false))
+            .map(|split| split.object.clone())
+            .collect();
+        unreadable.sort();
+        refused.sort();
+        Self {
+            lowest: weights().min().unwrap_or(0),
+            highest: weights().max().unwrap_or(0),
+            confirmed: refused.is_empty()
+                && observed.iter().any(|split| split.accepted == Some(true)),
+            unreadable,
+            refused,
+        }
+    }
+
+    /// Whether every router was read and shows this weight.
+    pub(crate) fn shows(&self, weight: i32) -> bool {
+        self.unreadable.is_empty() && self.lowest == weight && self.highest == weight
+    }
+
+    /// Why nothing may be raised or taken away now, for a person; `None` when all is well.
+    pub(crate) fn problem(&self) -> Option<String> {
+        if !self.unreadable.is_empty() {
+            return Some(format!(
+                "traffic routing holds: {}",
+                self.unreadable.join("; ")
+            ));
+        }
+        if !self.refused.is_empty() {
+            let objects = self.refused.join(", ");
+            return Some(format!(
+                "traffic routing holds: not accepted by its router: {objects}"
+            ));
+        }
+        None
+    }
+}
+
+impl<'a> Seen<'a> {
+    pub(crate) fn new(
+        world: &'a World<'a>,
+        canary: &'a CanaryStrategy,
+        sets: Sets<'a>,
+        now: Timestamp,
+    ) -> Self {
+        let routed = canary.traffic_routing.is_some();
+        Self {
+            world,
+            now,
+            canary,
+            replicas: world.rollout.spec.replicas(),
+            max_weight: if routed {
+                canary.max_weight().max(1)
+            } else {
+                100
+            },
+            sets,
+            route: routed.then(|| Route::read(world)),
+        }
+    }
+
+    /// The facts after the new revision became the stable one.
+    pub(crate) fn promoted(mut self) -> Self {
+        self.sets = self.sets.promoted();
+        self
+    }
+
+    pub(crate) fn steps(&self) -> &'a [CanaryStep] {
+        self.canary.steps()
+    }
+
+    /// Name of the Rollout.
+    pub(crate) fn name(&self) -> &'a str {
+        self.world
+            .rollout
+            .metadata
+            .name
+            .as_deref()
+            .unwrap_or_default()
+    }
+
+    /// The new and the stable set, while they differ: an update is under way.
+    pub(crate) fn update(&self) -> Option<(&'a ReplicaSet, &'a ReplicaSet)> {
+        let (new, stable) = (self.sets.new?, self.sets.stable?);
+        (new.name != stable.name).then_some((new, stable))
+    }
+
+    /// Whether the template is that of the stable revision.
+    pub(crate) fn is_stable(&self) -> bool {
+        self.sets
+            .stable
+            .is_some_and(|stable| stable.hash() == Some(self.sets.hash.as_str()))
+    }
+
+    /// Whether the spec pauses the Rollout by hand.
+    pub(crate) fn paused_by_hand(&self) -> bool {
+        self.world.rollout.spec.paused == Some(true)
+    }
+
+    /// Whether scaling rests: paused by hand, or an inconclusive analysis waits for a person.
+    pub(crate) fn scaling_rests(&self, status: &RolloutStatus) -> bool {
+        self.paused_by_hand() || crate::pause::waits_on_inconclusive(status)
+    }
+
+    /// A Service that the strategy names, when it exists.
+    pub(crate) fn service(&self, name: Option<&String>) -> Option<&'a Service> {
+        self.world.services.get(name?)
+    }
+
+    /// The Service of the canary side.
+    pub(crate) fn canary_service(&self) -> Option<&'a Service> {
+        self.service(self.canary.canary_service.as_ref())
+    }
+
+    /// The Service of the stable side.
+    pub(crate) fn stable_service(&self) -> Option<&'a Service> {
+        self.service(self.canary.stable_service.as_ref())
+    }
+
+    /// The set that a Service selects.
+    pub(crate) fn behind(&self, service: Option<&Service>) -> Option<&'a ReplicaSet> {
+        let hash = service?.hash()?;
+        self.sets.all().find(|set| set.hash() == Some(hash))
+    }
+
+    /// Pods that a set must keep for the traffic that the routers send it now: its share of `spec.replicas`, rounded
+    /// up. A router that cannot be read may send everything.
+    pub(crate) fn pods_needed(&self, set: &ReplicaSet) -> i32 {
+        let Some(route) = &self.route else { return 0 };
+        let unknown = !route.unreadable.is_empty();
+        let is = |other: Option<&ReplicaSet>| other.is_some_and(|other| other.name == set.name);
+        let mut share = 0;
+        if is(self.behind(self.canary_service())) {
+            share += if unknown {
+                self.max_weight
+            } else {
+                route.highest
+            };
+        }
+        if is(self.behind(self.stable_service())) {
+            share += if unknown {
+                self.max_weight
+            } else {
+                self.max_weight - route.lowest
+            };
+        }
+        share_of(
+            self.replicas,
+            share.clamp(0, self.max_weight),
+            self.max_weight,
+        )
+    }
+}
+
+/// `ceil(replicas * weight / max)`.
+pub(crate) fn share_of(replicas: i32, weight: i32, max: i32) -> i32 {
+    let max = i64::from(max.max(1));
+    let product = i64::from(replicas.max(0)) * i64::from(weight.max(0));
+    i32::try_from((product + max - 1) / max).unwrap_or(i32::MAX)
+}

@@ -1,0 +1,92 @@
+//! Selectors of the stable and the canary Service.
+//!
+//! A Service is pointed at a revision only when that has available pods — all of them when the Service did not select by
+//! revision before, since then it serves from every pod. The canary Service leaves a revision that still gets traffic
+//! only for the stable one.
+
+use crate::draft::{Draft, EventSlot, Slot};
+use crate::plan::{Effect, EventType, Precondition};
+use crate::reason::Reason;
+use crate::replicas::available;
+use crate::seen::{Seen, share_of};
+use crate::weight::{self, CanarySide};
+use crate::world::{ReplicaSet, Service};
+
+use sluice_crds::names;
+
+/// Points both Services where they belong.
+pub(crate) fn reconcile(seen: &Seen<'_>, draft: &mut Draft) {
+    if let (Some(service), Some(stable)) = (seen.stable_service(), seen.sets.stable) {
+        point(draft, service, stable);
+    }
+    let target = if draft.status.aborted() && seen.update().is_some() {
+        seen.sets.stable
+    } else {
+        seen.sets.new
+    };
+    if let (Some(service), Some(target)) = (seen.canary_service(), target)
+        && seen.canary.canary_service != seen.canary.stable_service
+        && may_leave(seen, target)
+    {
+        point(draft, service, target);
+    }
+}
+
+/// Whether the canary Service may go over to `target`, given the traffic that comes through it now.
+fn may_leave(seen: &Seen<'_>, target: &ReplicaSet) -> bool {
+    let Some(route) = &seen.route else {
+        return true;
+    };
+    if route.unreadable.is_empty() && route.highest == 0 {
+        return true;
+    }
+    let stable_is_whole = available(target) >= seen.replicas;
+    if seen
+        .sets
+        .stable
+        .is_some_and(|stable| stable.name == target.name)
+    {
+        return stable_is_whole;
+    }
+    let can_take_it = available(target) >= share_of(seen.replicas, route.highest, seen.max_weight);
+    !matches!(weight::canary_side(seen), CanarySide::Other(_))
+        && route.unreadable.is_empty()
+        && can_take_it
+}
+
+fn point(draft: &mut Draft, service: &Service, set: &ReplicaSet) {
+    let Some(hash) = set.hash() else { return };
+    if service.hash() == Some(hash) {
+        return;
+    }
+    let managed = service.annotations.contains_key(names::MANAGED_BY_ROLLOUTS);
+    let needed = if managed { 1 } else { set.replicas.max(1) };
+    if available(set) < needed {
+        draft.reason(Reason::PodsNotAvailable {
+            replica_set: set.name.clone(),
+            available: available(set),
+            needed,
+        });
+        return;
+    }
+    let name = &service.name;
+    let from = service.hash().unwrap_or_default();
+    let message = format!("Switched selector for service '{name}' from '{from}' to '{hash}'");
+    draft.event(
+        EventSlot::Service,
+        EventType::Normal,
+        "SwitchService",
+        message,
+    );
+    draft.effect(
+        Slot::Services,
+        Effect::SelectPods {
+            service: name.clone(),
+            precondition: Precondition {
+                uid: service.uid.clone(),
+                resource_version: service.resource_version.clone(),
+            },
+            hash: Some(hash.to_owned()),
+        },
+    );
+}

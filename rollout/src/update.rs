@@ -1,0 +1,112 @@
+//! The beginning of an update: another template, or other steps.
+//!
+//! The status forgets pauses, aborts and orders of the update before. A template that is stable already, or that is
+//! within the rollback window, skips the steps.
+
+use sluice_crds::rollout::RolloutStatus;
+
+use crate::draft::{Draft, EventSlot};
+use crate::plan::EventType;
+use crate::seen::Seen;
+use crate::{duration, hash, pause, steps};
+
+/// What is new since the status was written last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Changes {
+    /// The pod template.
+    pub(crate) template: bool,
+    /// The steps.
+    pub(crate) steps: bool,
+}
+
+/// Compares the spec with what the status remembers.
+pub(crate) fn changes(seen: &Seen<'_>) -> Changes {
+    let status = seen.world.rollout.status.as_ref();
+    let is = |known: Option<&String>, hash: &str| known.is_some_and(|known| known == hash);
+    Changes {
+        template: !is(
+            status.and_then(|status| status.current_pod_hash.as_ref()),
+            &seen.sets.hash,
+        ),
+        steps: !is(
+            status.and_then(|status| status.current_step_hash.as_ref()),
+            &hash::steps_hash(seen.steps()),
+        ),
+    }
+}
+
+/// Starts from the first step when the template or the steps changed.
+pub(crate) fn begin(seen: &Seen<'_>, draft: &mut Draft) {
+    let changes = changes(seen);
+    if !changes.template && !changes.steps {
+        return;
+    }
+    let status = &mut draft.status;
+    status.current_pod_hash = Some(seen.sets.hash.clone());
+    status.current_step_hash = Some(hash::steps_hash(seen.steps()));
+    status.abort = None;
+    status.promote_full = None;
+    pause::clear(status);
+    if changes.template {
+        status.aborted_at = None;
+        let message = format!("Rollout updated to revision {}", seen.sets.revision());
+        draft.event(
+            EventSlot::Updated,
+            EventType::Normal,
+            "RolloutUpdated",
+            message,
+        );
+        duration::begin(seen, &mut draft.status);
+    }
+    let (steps, revision) = (seen.steps(), seen.sets.revision());
+    let skip = if seen.is_stable() {
+        Some("Rollback to stable ReplicaSets")
+    } else if is_rollback_within_window(seen) && seen.sets.new.is_some_and(|new| new.replicas > 0) {
+        Some("Rollback within the window")
+    } else {
+        None
+    };
+    steps::set_index(
+        &mut draft.status,
+        steps,
+        if skip.is_some() { steps.len() } else { 0 },
+    );
+    // Nothing is skipped where nothing was under way.
+    let was_known = seen.world.rollout.status.as_ref().is_some_and(has_history);
+    if let Some(message) = skip.filter(|_| changes.template && was_known) {
+        draft.event(
+            EventSlot::Skipped,
+            EventType::Normal,
+            "SkipSteps",
+            format!("{message} (revision {revision})"),
+        );
+    }
+}
+
+fn has_history(status: &RolloutStatus) -> bool {
+    status.current_pod_hash.is_some()
+}
+
+/// Whether the new revision is an old one, near enough to the stable one that `rollbackWindow` lets it skip the steps:
+/// made before the stable set, with fewer than `revisions` sets made strictly between the two.
+pub(crate) fn is_rollback_within_window(seen: &Seen<'_>) -> bool {
+    let window = seen
+        .world
+        .rollout
+        .spec
+        .rollback_window
+        .as_ref()
+        .and_then(|window| window.revisions);
+    let (Some(window), Some((new, stable))) = (window.filter(|window| *window > 0), seen.update())
+    else {
+        return false;
+    };
+    if new.created >= stable.created {
+        return false;
+    }
+    let between = seen
+        .sets
+        .all()
+        .filter(|set| set.created > new.created && set.created < stable.created);
+    i32::try_from(between.count()).unwrap_or(i32::MAX) < window
+}
