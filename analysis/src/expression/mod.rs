@@ -14,6 +14,7 @@ mod check;
 mod eval;
 mod functions;
 mod lexer;
+mod operands;
 mod operators;
 mod parser;
 mod value;
