@@ -7,8 +7,8 @@
 //! * No other backend of the list has a weight above 0: the two weights become the wanted weight and what is left of
 //!   the maximum, as Argo Rollouts writes them.
 //! * Other backends have weight: their share of the traffic is not the Rollout's, so the pair keeps the sum that it
-//!   has now and splits it. The sum must be a multiple of the maximum, or the split would be rounded; all and nothing
-//!   are always possible, so that an abort always is.
+//!   has now and splits it. Without a sum that is a multiple of the maximum the split would be rounded: then a canary
+//!   does not begin. All and nothing are always possible, so that an abort always is.
 
 use serde_json::Value;
 
@@ -86,7 +86,6 @@ impl Pair {
     /// The canary's weight, as parts of `max`; `Err` says why it has none that can be driven.
     pub(crate) fn observed(&self, max: i32) -> Result<i32, String> {
         let (canary, stable) = (self.canary_weight.clone()?, self.stable_weight.clone()?);
-        let others = self.others.clone()?;
         let sum = canary + stable;
         if sum == 0 {
             return Err(
@@ -95,7 +94,8 @@ impl Pair {
                     .to_owned(),
             );
         }
-        if others > 0 && sum % i64::from(max.max(1)) != 0 {
+        // Said before a canary begins. One that has traffic already is shown as it is, so that an abort sees it.
+        if canary == 0 && self.others.clone()? > 0 && sum % i64::from(max.max(1)) != 0 {
             return Err(format!(
                 "other backends have weight beside the stable and the canary Service, whose weights \
                  sum to {sum}: that cannot be split in {max} parts; make their sum {max} or a \

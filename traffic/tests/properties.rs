@@ -239,7 +239,8 @@ proptest! {
         let max = rollout.spec.canary().unwrap().max_weight();
         let mut store = Store(vec![object.clone()]);
         for wanted in [first % (max + 1), second % (max + 1), 0] {
-            let readable = store.observe(&rollout, max).iter().all(|entry| entry.canary.is_ok());
+            let readable = store.observe(&rollout, max).iter().all(|entry| entry.canary.is_ok())
+                && lists(&mut store.0[0].clone()).into_iter().all(|list| can_be_split(list, max));
             let edits = store.edits(&rollout, &split(&rollout, wanted));
             store.apply_all(&edits);
             prop_assert_eq!(store.edits(&rollout, &split(&rollout, wanted)), vec![]);
@@ -248,6 +249,24 @@ proptest! {
                     prop_assert_eq!(entry.canary, Ok(wanted));
                 }
             }
+        }
+    }
+
+    #[test]
+    fn an_abort_is_always_possible((rollout, object) in scene(), wanted in 0..=1000) {
+        prop_assume!(object["kind"] != "Ingress");
+        let max = rollout.spec.canary().unwrap().max_weight();
+        let mut store = Store(vec![object]);
+        for wanted in [wanted % (max + 1), 0] {
+            store.apply_all(&store.edits(&rollout, &split(&rollout, wanted)));
+        }
+        for list in lists(&mut store.0[0]) {
+            let (canary, stable, others) = weights(list);
+            let pair = list.iter().any(|item| item["name"] == "web-canary");
+            prop_assert!(!pair || canary == 0, "{canary} and {stable} beside {others}");
+        }
+        for entry in store.observe(&rollout, max) {
+            prop_assert!(matches!(entry.canary, Ok(0) | Err(_)), "{:?}", entry);
         }
     }
 
@@ -345,6 +364,12 @@ proptest! {
         store.0[0] = desired;
         prop_assert_eq!(store.edits(&rollout, &wanted), vec![]);
     }
+}
+
+/// Whether a list can carry any split, because only the two backends have weight or their sum is a multiple.
+fn can_be_split(list: &[Value], max: i32) -> bool {
+    let (canary, stable, others) = weights(list);
+    others == 0 || (canary + stable) % i64::from(max) == 0
 }
 
 fn rollout_json(rollout: &Rollout) -> String {
