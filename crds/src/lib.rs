@@ -8,6 +8,7 @@
 pub mod analysis;
 pub mod app_project;
 pub mod application;
+pub mod crd;
 pub mod decode;
 pub mod duration;
 pub mod experiment;

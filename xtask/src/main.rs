@@ -3,6 +3,7 @@
 mod cluster;
 mod demo;
 mod discover_pods;
+mod generate;
 mod install;
 mod layers;
 mod scenarios;
@@ -27,6 +28,8 @@ enum Command {
     Demo(demo::Arguments),
     /// Prove everything: format, lints, layers, generated files, unit, simulation, API server, cluster.
     Test(test::Arguments),
+    /// Write the files that are made from the code: CustomResourceDefinitions, for one.
+    Gen(generate::Arguments),
     /// Start, look at or end a real Kubernetes cluster of plain processes on this machine.
     Cluster(cluster::Arguments),
     /// Install the programs that the cluster needs (`cluster up` does it by itself).
@@ -52,6 +55,7 @@ fn main() -> ExitCode {
         match arguments.command {
             Command::Demo(arguments) => demo::run(arguments).await,
             Command::Test(arguments) => test::run(arguments).await,
+            Command::Gen(arguments) => generate::run(arguments).await,
             Command::Cluster(arguments) => cluster::run(arguments).await,
             Command::Install(arguments) => install::run(arguments).await,
             Command::DiscoverPods(arguments) => discover_pods::run(arguments).await,

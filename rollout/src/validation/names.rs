@@ -123,7 +123,7 @@ pub(super) fn port_name(text: &str) -> Vec<String> {
 }
 
 fn too_long(most: usize) -> String {
-    format!("must be no more than {most} bytes")
+    format!("must be no more than {most} characters")
 }
 
 fn is_name(text: &str) -> bool {

@@ -8,7 +8,8 @@ pub(super) fn check(spec: &RolloutSpec, errors: &mut Errors) {
     errors.not_negative("spec.replicas", spec.replicas);
     let pods = spec.template.clone().unwrap_or_default();
     if spec.workload_ref.is_some() {
-        if !pods.0.is_empty() {
+        // A client that is written in Go sends an empty template with every object.
+        if !pods.labels().is_empty() || !pods.annotations().is_empty() {
             errors.add(
                 "spec.template",
                 "Internal error: template must be empty for workload reference rollout",

@@ -14,6 +14,21 @@ use crate::hash;
 
 const FIELD: &str = "spec.template";
 
+/// The sources of volumes that people use, in the order in which Kubernetes looks at them.
+const VOLUMES: [&str; 11] = [
+    "emptyDir",
+    "hostPath",
+    "secret",
+    "nfs",
+    "persistentVolumeClaim",
+    "downwardAPI",
+    "configMap",
+    "projected",
+    "csi",
+    "ephemeral",
+    "image",
+];
+
 pub(super) fn check(template: &PodTemplate, wanted: Option<&LabelSelector>, errors: &mut Errors) {
     let mismatches = hash::mismatches(template);
     for mismatch in &mismatches {
@@ -85,15 +100,16 @@ fn volumes<'a>(pod: &'a Map<String, Value>, field: &str, errors: &mut Errors) ->
     let mut known = BTreeSet::new();
     for (index, volume) in list(pod, "volumes").enumerate() {
         let field = format!("{field}[{index}]");
-        let mut sources = volume
+        // A volume without a source becomes an empty directory.
+        let mut sources: Vec<&str> = volume
             .iter()
-            .filter(|(key, value)| *key != "name" && value.is_object());
-        if sources.next().is_none() {
-            errors.required(field.as_str(), "must specify a volume type");
-        }
-        for (key, _) in sources {
+            .filter(|(key, value)| *key != "name" && value.is_object())
+            .map(|(key, _)| key.as_str())
+            .collect();
+        sources.sort_by_key(|source| VOLUMES.iter().position(|known| known == source));
+        for source in sources.iter().skip(1) {
             errors.forbidden(
-                format!("{field}.{key}"),
+                format!("{field}.{source}"),
                 "may not specify more than 1 volume type",
             );
         }

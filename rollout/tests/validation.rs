@@ -1,0 +1,336 @@
+//! References and fields that this build does not carry out: what a Rollout is refused for besides its own spec.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+use sluice_analysis::Templates;
+use sluice_crds::rollout::Rollout;
+use sluice_rollout::validation::{FieldError, condition_message, validate};
+use sluice_rollout::{Service, Settings, World};
+
+/// What surrounds a Rollout.
+struct Around {
+    services: BTreeMap<String, Service>,
+    templates: Templates,
+    routers: Vec<(String, String)>,
+}
+
+impl Around {
+    /// Two fitting Services and three templates: `once`, `forever`, and `needs` with an argument.
+    fn new() -> Self {
+        let mut templates = Templates::new();
+        let query = json!({"prometheus": {"query": "up{app='{{args.app}}'}"}});
+        let metric = json!({"name": "m", "provider": {"web": {"url": "http://x"}}});
+        let mut forever = metric.clone();
+        forever["name"] = json!("f");
+        forever["interval"] = json!("1m");
+        for (name, spec) in [
+            ("once", json!({"metrics": [metric]})),
+            ("forever", json!({"metrics": [forever]})),
+            (
+                "needs",
+                json!({"args": [{"name": "app"}], "metrics": [{"name": "n", "provider": query}]}),
+            ),
+            (
+                "nested",
+                json!({"templates": [{"templateName": "missing"}], "metrics": [metric]}),
+            ),
+        ] {
+            templates.insert(name, serde_json::from_value(spec).unwrap());
+        }
+        let services = ["web-stable", "web-canary"]
+            .map(|name| {
+                let object = json!({
+                    "metadata": {"name": name},
+                    "spec": {"selector": {"app": "web", "rollouts-pod-template-hash": "abc"}}
+                });
+                (name.to_owned(), Service::from_object(&object))
+            })
+            .into();
+        Self {
+            services,
+            templates,
+            routers: Vec::new(),
+        }
+    }
+
+    fn errors(&self, canary: Value) -> Vec<FieldError> {
+        self.errors_of(json!({
+            "selector": {"matchLabels": {"app": "web"}},
+            "template": {
+                "metadata": {"labels": {"app": "web"}},
+                "spec": {"containers": [{"name": "web", "image": "web:1"}]}
+            },
+            "strategy": {"canary": canary}
+        }))
+    }
+
+    fn errors_of(&self, spec: Value) -> Vec<FieldError> {
+        let rollout: Rollout = serde_json::from_value(json!({
+            "apiVersion": "argoproj.io/v1alpha1",
+            "kind": "Rollout",
+            "metadata": {"name": "web"},
+            "spec": spec
+        }))
+        .unwrap();
+        validate(&World {
+            rollout: &rollout,
+            replica_sets: &[],
+            services: &self.services,
+            analysis_runs: &[],
+            templates: &self.templates,
+            traffic: if self.routers.is_empty() {
+                Ok(&[])
+            } else {
+                Err(&self.routers)
+            },
+            workload: None,
+            settings: &Settings {
+                instance_id: String::new(),
+            },
+        })
+    }
+
+    fn texts(&self, canary: Value) -> Vec<String> {
+        self.errors(canary)
+            .iter()
+            .map(ToString::to_string)
+            .collect()
+    }
+}
+
+fn services() -> Value {
+    json!({"stableService": "web-stable", "canaryService": "web-canary"})
+}
+
+fn step(analysis: Value) -> Value {
+    json!({"steps": [{"setWeight": 5}, {"analysis": analysis}]})
+}
+
+#[test]
+fn what_fits_together_is_fine() {
+    let around = Around::new();
+    let mut canary = services();
+    canary["steps"] = json!([
+        {"setWeight": 5},
+        {"analysis": {"templates": [{"templateName": "once"}]}},
+        {"analysis": {
+            "templates": [{"templateName": "needs"}],
+            "args": [{"name": "app", "valueFrom": {"podTemplateHashValue": "Latest"}}]
+        }},
+        {"pause": {"duration": "5m"}}
+    ]);
+    canary["analysis"] = json!({"templates": [{"templateName": "forever"}], "startingStep": 1});
+    assert_eq!(around.texts(canary), Vec::<String>::new());
+}
+
+#[test]
+fn a_service_that_does_not_exist_is_named() {
+    let mut around = Around::new();
+    around.services.remove("web-stable");
+    assert_eq!(
+        around.texts(services()),
+        [
+            "spec.strategy.canary.stableService: Invalid value: \"web-stable\": service \"web-stable\" not found"
+        ]
+    );
+}
+
+#[test]
+fn a_service_must_select_the_pods() {
+    let mut around = Around::new();
+    let service = around.services.get_mut("web-canary").unwrap();
+    service
+        .selector
+        .insert("tier".to_owned(), "front".to_owned());
+    assert_eq!(
+        around.texts(services()),
+        [
+            "spec.strategy.canary.canaryService: Invalid value: \"web-canary\": \
+          Service \"web-canary\" has unmatch label \"tier\" in rollout"
+        ]
+    );
+}
+
+#[test]
+fn a_service_follows_one_rollout() {
+    let mut around = Around::new();
+    let service = around.services.get_mut("web-canary").unwrap();
+    let key = sluice_crds::names::MANAGED_BY_ROLLOUTS;
+    service.annotations.insert(key.to_owned(), "web".to_owned());
+    assert_eq!(around.texts(services()), Vec::<String>::new());
+    let service = around.services.get_mut("web-canary").unwrap();
+    service
+        .annotations
+        .insert(key.to_owned(), "shop".to_owned());
+    assert_eq!(
+        around.texts(services()),
+        [
+            "spec.strategy.canary.canaryService: Invalid value: \"web-canary\": \
+          Service \"web-canary\" is managed by another Rollout"
+        ]
+    );
+}
+
+#[test]
+fn templates_must_exist() {
+    let around = Around::new();
+    for (reference, error) in [
+        (
+            json!({"templateName": "gone"}),
+            "templates[0].templateName: Invalid value: \"gone\": AnalysisTemplate 'gone' not found",
+        ),
+        (
+            json!({"templateName": "once", "clusterScope": true}),
+            "templates[0].templateName: Invalid value: \"once\": ClusterAnalysisTemplate 'once' not found",
+        ),
+        (
+            json!({"templateName": "nested"}),
+            "templates[0].templateName: Invalid value: \"nested\": AnalysisTemplate 'missing' not found \
+             (named by AnalysisTemplate nested)",
+        ),
+    ] {
+        assert_eq!(
+            around.texts(step(json!({"templates": [reference]}))),
+            [format!("spec.strategy.canary.steps[1].analysis.{error}")]
+        );
+        assert_eq!(
+            around.texts(json!({"analysis": {"templates": [reference]}})),
+            [format!("spec.strategy.canary.analysis.{error}")]
+        );
+    }
+}
+
+#[test]
+fn an_analysis_names_a_template() {
+    let errors = Around::new().texts(step(json!({})));
+    assert_eq!(errors.len(), 1, "{errors:?}");
+    assert!(
+        errors[0]
+            .starts_with("spec.strategy.canary.steps[1].analysis.templates: no template is named")
+    );
+}
+
+#[test]
+fn a_step_may_not_measure_for_ever_but_the_background_may() {
+    let around = Around::new();
+    let errors = around.texts(step(json!({"templates": [{"templateName": "forever"}]})));
+    assert_eq!(errors.len(), 1, "{errors:?}");
+    assert!(
+        errors[0].contains("steps[1].analysis") && errors[0].contains("runs indefinitely"),
+        "{errors:?}"
+    );
+    let background = json!({"analysis": {"templates": [{"templateName": "forever"}]}});
+    assert_eq!(around.texts(background), Vec::<String>::new());
+}
+
+#[test]
+fn an_argument_must_have_a_value() {
+    let around = Around::new();
+    let errors = around.texts(step(json!({"templates": [{"templateName": "needs"}]})));
+    assert_eq!(errors.len(), 1, "{errors:?}");
+    assert!(
+        errors[0].contains("args.app was not resolved"),
+        "{errors:?}"
+    );
+}
+
+#[test]
+fn routers_that_cannot_be_driven_are_passed_on() {
+    let mut around = Around::new();
+    let field = "spec.strategy.canary.trafficRouting.istio";
+    around.routers = vec![(field.to_owned(), "this router is not supported".to_owned())];
+    let mut canary = services();
+    canary["trafficRouting"] = json!({"istio": {"virtualService": {"name": "v"}}});
+    assert_eq!(
+        around.texts(canary),
+        [format!("{field}: this router is not supported")]
+    );
+}
+
+#[test]
+fn every_field_that_is_not_carried_out_is_refused_by_name() {
+    let mut canary = services();
+    for (key, value) in [
+        ("canaryMetadata", json!({"labels": {"role": "canary"}})),
+        ("stableMetadata", json!({})),
+        (
+            "antiAffinity",
+            json!({"requiredDuringSchedulingIgnoredDuringExecution": {}}),
+        ),
+        (
+            "replicaProgressThreshold",
+            json!({"type": "Percent", "value": 90}),
+        ),
+    ] {
+        canary[key] = value;
+    }
+    canary["trafficRouting"] = json!({
+        "plugins": {"argoproj-labs/gatewayAPI": {"httpRoute": "web"}},
+        "managedRoutes": [{"name": "h"}]
+    });
+    canary["steps"] = json!([
+        {"experiment": {"templates": []}},
+        {"setCanaryScale": {"replicas": 1}},
+        {"setHeaderRoute": {"name": "h"}},
+        {"setMirrorRoute": {"name": "h"}},
+        {"plugin": {"name": "a/b"}}
+    ]);
+    let fields = |errors: Vec<FieldError>| -> Vec<String> {
+        errors
+            .into_iter()
+            .inspect(|error| {
+                assert!(
+                    error.message.starts_with("Forbidden: this build of Sluice"),
+                    "{error}"
+                )
+            })
+            .map(|error| error.field)
+            .collect()
+    };
+    let around = Around::new();
+    assert_eq!(
+        fields(around.errors(canary)),
+        [
+            "spec.strategy.canary.canaryMetadata",
+            "spec.strategy.canary.stableMetadata",
+            "spec.strategy.canary.antiAffinity",
+            "spec.strategy.canary.replicaProgressThreshold",
+            "spec.strategy.canary.steps[0].experiment",
+            "spec.strategy.canary.steps[1].setCanaryScale",
+            "spec.strategy.canary.steps[2].setHeaderRoute",
+            "spec.strategy.canary.steps[3].setMirrorRoute",
+            "spec.strategy.canary.steps[4].plugin",
+        ]
+    );
+    let other = json!({
+        "workloadRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"},
+        "restartAt": "2024-01-01T00:00:00Z",
+        "strategy": {"blueGreen": {"activeService": "web"}}
+    });
+    assert_eq!(
+        fields(around.errors_of(other)),
+        [
+            "spec.workloadRef",
+            "spec.restartAt",
+            "spec.strategy.blueGreen"
+        ]
+    );
+}
+
+#[test]
+fn a_wrong_type_in_the_template_is_named() {
+    let errors = Around::new().errors_of(json!({
+        "selector": {"matchLabels": {"app": "web"}},
+        "template": {
+            "metadata": {"labels": {"app": "web"}},
+            "spec": {"containers": [{"name": "web", "image": "web:1", "ports": [{"containerPort": "http"}]}]}
+        },
+        "strategy": {"canary": {}}
+    }));
+    assert_eq!(
+        condition_message("web", &errors[0]),
+        "The Rollout \"web\" is invalid: spec.template.spec.containers[0].ports[0].containerPort: \
+         Invalid value: \"http\": must be a 32-bit whole number"
+    );
+}
