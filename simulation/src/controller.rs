@@ -77,7 +77,9 @@ impl Default for Controller {
     fn default() -> Self {
         Self {
             view: View::default(),
-            settings: Settings { instance_id: String::new() },
+            settings: Settings {
+                instance_id: String::new(),
+            },
             wrote: BTreeMap::new(),
             wake: BTreeMap::new(),
             events: Vec::new(),
@@ -103,7 +105,11 @@ impl Controller {
     /// Keys of the objects that the loops look after.
     #[must_use]
     pub fn keys(&self) -> Vec<Key> {
-        self.view.list("Rollout").chain(self.view.list("AnalysisRun")).map(Key::of).collect()
+        self.view
+            .list("Rollout")
+            .chain(self.view.list("AnalysisRun"))
+            .map(Key::of)
+            .collect()
     }
 
     /// Looks at one object. `observe` is called after each write that changed something.
@@ -115,7 +121,14 @@ impl Controller {
         faults: Faults,
         observe: &mut dyn FnMut(&Store, &Write),
     ) -> Pass {
-        let mut act = Act { store, faults, number: 0, writes: 0, wrote: Vec::new(), observe };
+        let mut act = Act {
+            store,
+            faults,
+            number: 0,
+            writes: 0,
+            wrote: Vec::new(),
+            observe,
+        };
         let outcome = match key.kind.as_str() {
             "Rollout" => self.rollout(key, &mut act),
             _ => self.run(key, metrics, &mut act),
@@ -150,14 +163,19 @@ impl Controller {
         };
         let observed = Observed::of(&self.view, &rollout);
         let lookup = |object: &sluice_traffic::ObjectRef| {
-            self.view.get(&Key::new(&object.kind, &object.namespace, &object.name))
+            self.view
+                .get(&Key::new(&object.kind, &object.namespace, &object.name))
         };
-        let max = rollout.spec.canary().map_or(100, |canary| canary.max_weight());
+        let max = rollout
+            .spec
+            .canary()
+            .map_or(100, |canary| canary.max_weight());
         let traffic = match sluice_traffic::referenced(&rollout) {
             Ok(_) => Ok(sluice_traffic::observe(&rollout, &lookup, max)),
-            Err(errors) => {
-                Err(errors.into_iter().map(|error| (error.field, error.message)).collect::<Vec<_>>())
-            }
+            Err(errors) => Err(errors
+                .into_iter()
+                .map(|error| (error.field, error.message))
+                .collect::<Vec<_>>()),
         };
         let world = World {
             rollout: &rollout,
@@ -175,7 +193,11 @@ impl Controller {
             None => self.wake.remove(key),
         };
 
-        let mut version = rollout.metadata.resource_version.clone().unwrap_or_default();
+        let mut version = rollout
+            .metadata
+            .resource_version
+            .clone()
+            .unwrap_or_default();
         for effect in &plan.effects {
             if let Err(violation) = invariants::check(&world, effect) {
                 return Err(Pass::Unsafe(violation.to_string()));
@@ -188,9 +210,12 @@ impl Controller {
                 }
                 continue;
             }
-            let Some(request) = request::of_effect(&rollout, effect) else { continue };
-            let written =
-                act.write(&Write::Effect(effect.clone()), |store| requests::send(store, &request))?;
+            let Some(request) = request::of_effect(&rollout, effect) else {
+                continue;
+            };
+            let written = act.write(&Write::Effect(effect.clone()), |store| {
+                requests::send(store, &request)
+            })?;
             if Key::of(&written) == *key {
                 version = text(&written, "/metadata/resourceVersion").to_owned();
             }
@@ -199,7 +224,8 @@ impl Controller {
             act.write(&Write::Status, |store| requests::send(store, &request))?;
         }
         let now = act.store.now;
-        self.events.extend(plan.events.iter().map(|event| (now, event.clone())));
+        self.events
+            .extend(plan.events.iter().map(|event| (now, event.clone())));
         self.plans.insert(key.clone(), plan);
         Ok(())
     }
@@ -226,7 +252,10 @@ impl Controller {
             wake = absorbed.wake_at.or(wake);
         }
         if plan.delete {
-            let expected = Expected { uid: run.metadata.uid.clone(), resource_version: None };
+            let expected = Expected {
+                uid: run.metadata.uid.clone(),
+                resource_version: None,
+            };
             act.write(&Write::RunDeletion, |store| {
                 store.delete(key, &expected).map(|()| Value::Null)
             })?;
@@ -239,10 +268,17 @@ impl Controller {
     }
 }
 
-fn write_run(key: &Key, run: &mut AnalysisRun, plan: &RunPlan, act: &mut Act<'_>) -> Result<(), Pass> {
+fn write_run(
+    key: &Key,
+    run: &mut AnalysisRun,
+    plan: &RunPlan,
+    act: &mut Act<'_>,
+) -> Result<(), Pass> {
     let old = serde_json::to_value(run.status.clone().unwrap_or_default()).unwrap_or_default();
     let new = serde_json::to_value(&plan.status).unwrap_or_default();
-    let Some(difference) = difference(&old, &new) else { return Ok(()) };
+    let Some(difference) = difference(&old, &new) else {
+        return Ok(());
+    };
     let patch = json!({
         "metadata": { "resourceVersion": run.metadata.resource_version },
         "status": difference
@@ -323,7 +359,8 @@ impl Observed {
             }
         }
         for object in view.list("ClusterAnalysisTemplate") {
-            if let Ok(template) = serde_json::from_value::<ClusterAnalysisTemplate>(object.clone()) {
+            if let Ok(template) = serde_json::from_value::<ClusterAnalysisTemplate>(object.clone())
+            {
                 templates.insert_cluster(text(object, "/metadata/name"), template.spec);
             }
         }

@@ -8,12 +8,14 @@
 //! Pure: no clock, no network, no randomness but from seeds.
 
 pub mod controller;
+pub mod fixtures;
 pub mod metrics;
 pub mod oracle;
 pub mod random;
 pub mod requests;
 pub mod schedule;
 pub mod shrink;
+pub mod soak;
 pub mod store;
 pub mod timeline;
 pub mod view;

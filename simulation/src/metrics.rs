@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use sluice_analysis::expression::Value as Number;
 use sluice_analysis::plan::{MeasureRequest, Outcome};
 use sluice_crds::analysis::AnalysisRun;
 use sluice_crds::names;
@@ -34,7 +35,10 @@ impl Metrics {
         now: Timestamp,
     ) -> Outcome {
         if self.outage {
-            return Outcome::Error { message: "connection refused".to_owned(), transient: true };
+            return Outcome::Error {
+                message: "connection refused".to_owned(),
+                transient: true,
+            };
         }
         let value = self
             .script
@@ -42,7 +46,7 @@ impl Metrics {
             .and_then(|script| script.iter().rev().find(|(from, _)| *from <= now))
             .map_or_else(|| self.success_rate(store, run, now), |(_, value)| *value);
         Outcome::Value {
-            value: sluice_analysis::expression::Value::from(vec![value]),
+            value: Number::from(vec![Number::from(value)]),
             display: format!("[{value}]"),
             metadata: BTreeMap::new(),
         }
@@ -55,7 +59,9 @@ impl Metrics {
         let labels = run.metadata.labels.as_ref();
         let hash = labels.and_then(|labels| labels.get(names::POD_TEMPLATE_HASH));
         let set = store.list("ReplicaSet").find(|set| {
-            let label = set.pointer("/metadata/labels").and_then(|labels| labels.get(names::POD_TEMPLATE_HASH));
+            let label = set
+                .pointer("/metadata/labels")
+                .and_then(|labels| labels.get(names::POD_TEMPLATE_HASH));
             label.and_then(|label| label.as_str()) == hash.map(String::as_str)
                 && text(set, "/metadata/namespace")
                     == run.metadata.namespace.as_deref().unwrap_or_default()

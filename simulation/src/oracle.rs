@@ -27,7 +27,9 @@ impl Oracle {
     /// Judges the state after one write of the controller.
     pub fn after(&mut self, store: &Store, write: &Write) -> Option<Broken> {
         for object in store.list("Rollout") {
-            let Ok(rollout) = serde_json::from_value::<Rollout>(object.clone()) else { continue };
+            let Ok(rollout) = serde_json::from_value::<Rollout>(object.clone()) else {
+                continue;
+            };
             if let Some(broken) = self.rollout(store, &Key::of(object), &rollout, write) {
                 return Some(broken);
             }
@@ -35,19 +37,31 @@ impl Oracle {
         None
     }
 
-    fn rollout(&mut self, store: &Store, key: &Key, rollout: &Rollout, write: &Write) -> Option<Broken> {
+    fn rollout(
+        &mut self,
+        store: &Store,
+        key: &Key,
+        rollout: &Rollout,
+        write: &Write,
+    ) -> Option<Broken> {
         let canary = rollout.spec.canary()?;
         let status = rollout.status.clone().unwrap_or_default();
         let broken = |promise, seen: String| Some(Broken { promise, seen });
         let services = [&canary.canary_service, &canary.stable_service];
-        let [Some(canary_service), Some(stable_service)] = services else { return None };
-        let Some((canary_weight, stable_weight)) = weights(store, rollout, canary_service, stable_service)
+        let [Some(canary_service), Some(stable_service)] = services else {
+            return None;
+        };
+        let Some((canary_weight, stable_weight)) =
+            weights(store, rollout, canary_service, stable_service)
         else {
             return None;
         };
         let max = i64::from(canary.max_weight());
         if canary_weight + stable_weight != max {
-            return broken("weights sum to the maximum", format!("{canary_weight} + {stable_weight} ≠ {max}"));
+            return broken(
+                "weights sum to the maximum",
+                format!("{canary_weight} + {stable_weight} ≠ {max}"),
+            );
         }
         let before = self.weights.insert(key.clone(), canary_weight).unwrap_or(0);
         let raised = canary_weight > before;
@@ -60,11 +74,16 @@ impl Oracle {
         if rollout.spec.replicas() == 0 {
             return None;
         }
-        for (weight, service) in [(canary_weight, canary_service), (stable_weight, stable_service)] {
+        for (weight, service) in [
+            (canary_weight, canary_service),
+            (stable_weight, stable_service),
+        ] {
             if weight == 0 {
                 continue;
             }
-            let Some(set) = selected(store, key, service) else { continue };
+            let Some(set) = selected(store, key, service) else {
+                continue;
+            };
             if set.pointer("/spec/replicas").and_then(Value::as_i64) == Some(0) {
                 return broken(
                     "nothing that gets traffic is scaled away",
@@ -82,20 +101,28 @@ impl Oracle {
     #[must_use]
     pub fn at_rest(&self, store: &Store) -> Option<Broken> {
         for object in store.list("Rollout") {
-            let Ok(rollout) = serde_json::from_value::<Rollout>(object.clone()) else { continue };
+            let Ok(rollout) = serde_json::from_value::<Rollout>(object.clone()) else {
+                continue;
+            };
             let status = rollout.status.clone().unwrap_or_default();
             let phase = status.phase.clone().unwrap_or_default();
             let broken = |promise, seen| Some(Broken { promise, seen });
             let message = status.message.clone().unwrap_or_default();
             if !matches!(phase.as_str(), "Healthy" | "Paused" | "Degraded") {
-                return broken("a run comes to rest in a final phase", format!("{phase}: {message}"));
+                return broken(
+                    "a run comes to rest in a final phase",
+                    format!("{phase}: {message}"),
+                );
             }
             let generation = rollout.metadata.generation.unwrap_or(0).to_string();
             if status.observed_generation.as_deref() != Some(generation.as_str()) {
                 let seen = format!("{:?}, generation {generation}", status.observed_generation);
                 return broken("the last spec was observed", seen);
             }
-            if phase == "Degraded" && !status.aborted() && !message.contains("ProgressDeadlineExceeded") {
+            if phase == "Degraded"
+                && !status.aborted()
+                && !message.contains("ProgressDeadlineExceeded")
+            {
                 return broken("a Rollout is Degraded only for a reason", message);
             }
             if phase == "Healthy" {
@@ -106,7 +133,10 @@ impl Oracle {
                     .sum();
                 if pods != i64::from(rollout.spec.replicas()) {
                     let wanted = rollout.spec.replicas();
-                    return broken("a healthy Rollout has the pods that it wants", format!("{pods} ≠ {wanted}"));
+                    return broken(
+                        "a healthy Rollout has the pods that it wants",
+                        format!("{pods} ≠ {wanted}"),
+                    );
                 }
             }
             if let Some(canary) = rollout.spec.canary() {
@@ -116,7 +146,10 @@ impl Oracle {
                     let now = weights(store, &rollout, canary_service, stable_service);
                     let settled = phase == "Healthy" || status.aborted();
                     if let Some((weight, _)) = now.filter(|(weight, _)| settled && *weight != 0) {
-                        return broken("at rest all traffic is on the stable side", format!("canary {weight}"));
+                        return broken(
+                            "at rest all traffic is on the stable side",
+                            format!("canary {weight}"),
+                        );
                     }
                 }
             }
@@ -131,7 +164,11 @@ fn owned(object: &Value, rollout: &Rollout) -> bool {
 
 /// Weights of both backends in the HTTPRoute that the Rollout drives; `None` without one.
 fn weights(store: &Store, rollout: &Rollout, canary: &str, stable: &str) -> Option<(i64, i64)> {
-    let object = sluice_traffic::referenced(rollout).ok()?.into_iter().next()?.object;
+    let object = sluice_traffic::referenced(rollout)
+        .ok()?
+        .into_iter()
+        .next()?
+        .object;
     let route = store.get(&Key::new(&object.kind, &object.namespace, &object.name))?;
     let backends = route.pointer("/spec/rules/0/backendRefs")?.as_array()?;
     let weight = |service: &str| {
@@ -146,6 +183,13 @@ fn weights(store: &Store, rollout: &Rollout, canary: &str, stable: &str) -> Opti
 /// The ReplicaSet that a Service selects by its hash.
 fn selected<'a>(store: &'a Store, rollout: &Key, service: &str) -> Option<&'a Value> {
     let service = store.get(&Key::new("Service", &rollout.namespace, service))?;
-    let hash = service.pointer("/spec/selector")?.get(names::POD_TEMPLATE_HASH)?.as_str()?;
-    store.get(&Key::new("ReplicaSet", &rollout.namespace, &format!("{}-{hash}", rollout.name)))
+    let hash = service
+        .pointer("/spec/selector")?
+        .get(names::POD_TEMPLATE_HASH)?
+        .as_str()?;
+    store.get(&Key::new(
+        "ReplicaSet",
+        &rollout.namespace,
+        &format!("{}-{hash}", rollout.name),
+    ))
 }

@@ -21,9 +21,8 @@ pub fn send(store: &mut Store, request: &Request) -> Result<Value, Refusal> {
         Request::Create { target, object } => match store.create(object.clone()) {
             Err(Refusal::AlreadyExists(existing)) => {
                 let key = key(target);
-                let owner = |object: &Value| {
-                    text(object, "/metadata/ownerReferences/0/uid").to_owned()
-                };
+                let owner =
+                    |object: &Value| text(object, "/metadata/ownerReferences/0/uid").to_owned();
                 match store.get(&key) {
                     Some(found) if owner(found) == owner(object) => Ok(found.clone()),
                     _ => Err(Refusal::AlreadyExists(existing)),
@@ -31,13 +30,23 @@ pub fn send(store: &mut Store, request: &Request) -> Result<Value, Refusal> {
             }
             outcome => outcome,
         },
-        Request::Merge { target, status, patch } => {
+        Request::Merge {
+            target,
+            status,
+            patch,
+        } => {
             let part = if *status { Part::Status } else { Part::Main };
             let uid = Some(text(patch, "/metadata/uid")).filter(|uid| !uid.is_empty());
-            let expected = Expected { uid: uid.map(str::to_owned), resource_version: None };
+            let expected = Expected {
+                uid: uid.map(str::to_owned),
+                resource_version: None,
+            };
             store.merge(&key(target), part, &expected, patch)
         }
-        Request::Delete { target, precondition } => {
+        Request::Delete {
+            target,
+            precondition,
+        } => {
             let expected = Expected {
                 uid: Some(precondition.uid.clone()),
                 resource_version: Some(precondition.resource_version.clone()),
@@ -56,25 +65,43 @@ pub fn edit_route(store: &mut Store, edit: &RouteEdit) -> Result<Value, Refusal>
     let key = Key::new(&object.kind, &object.namespace, &object.name);
     match edit {
         RouteEdit::Create { manifest, .. } => store.create(manifest.clone()),
-        RouteEdit::Delete { uid, resource_version, .. } => {
+        RouteEdit::Delete {
+            uid,
+            resource_version,
+            ..
+        } => {
             let expected = Expected {
                 uid: Some(uid.clone()),
                 resource_version: Some(resource_version.clone()),
             };
             store.delete(&key, &expected).map(|()| Value::Null)
         }
-        RouteEdit::Patch { patch: Patch::Merge(patch), uid, .. } => {
-            let expected = Expected { uid: Some(uid.clone()), resource_version: None };
+        RouteEdit::Patch {
+            patch: Patch::Merge(patch),
+            uid,
+            ..
+        } => {
+            let expected = Expected {
+                uid: Some(uid.clone()),
+                resource_version: None,
+            };
             store.merge(&key, Part::Main, &expected, patch)
         }
-        RouteEdit::Patch { patch: Patch::Json(patch), .. } => {
-            let current = store.get(&key).ok_or_else(|| Refusal::NotFound(key.clone()))?;
+        RouteEdit::Patch {
+            patch: Patch::Json(patch),
+            ..
+        } => {
+            let current = store
+                .get(&key)
+                .ok_or_else(|| Refusal::NotFound(key.clone()))?;
             let invalid = |error: String| Refusal::Invalid(key.clone(), error);
-            let patch: json_patch::Patch =
-                serde_json::from_value(patch.clone()).map_err(|error| invalid(error.to_string()))?;
+            let patch: json_patch::Patch = serde_json::from_value(patch.clone())
+                .map_err(|error| invalid(error.to_string()))?;
             let mut patched = current.clone();
             json_patch::patch(&mut patched, &patch).map_err(|error| invalid(error.to_string()))?;
-            store.edit(&key, Part::Main, &Expected::default(), |object| *object = patched)
+            store.edit(&key, Part::Main, &Expected::default(), |object| {
+                *object = patched
+            })
         }
     }
 }

@@ -72,7 +72,13 @@ pub enum Order {
 }
 
 /// Kinds whose caches lag on their own.
-pub const KINDS: [&str; 5] = ["Rollout", "ReplicaSet", "Service", "HTTPRoute", "AnalysisRun"];
+pub const KINDS: [&str; 5] = [
+    "Rollout",
+    "ReplicaSet",
+    "Service",
+    "HTTPRoute",
+    "AnalysisRun",
+];
 
 /// Makes a schedule.
 #[must_use]
@@ -84,17 +90,28 @@ pub fn random(seed: u64, length: usize) -> Vec<Step> {
 fn step(random: &mut Random) -> Step {
     let small = |random: &mut Random, bound| usize::try_from(random.below(bound)).unwrap_or(0);
     match random.below(100) {
-        0..15 => Step::Deliver { kind: small(random, 5), changes: 1 + small(random, 3) },
+        0..15 => Step::Deliver {
+            kind: small(random, 5),
+            changes: 1 + small(random, 3),
+        },
         15..30 => Step::CatchUp,
         30..62 => {
             let crash_before = random.one_in(6).then(|| small(random, 6));
             let lose_answer = random.one_in(12).then(|| small(random, 4));
-            Step::Pass { nth: small(random, 4), crash_before, lose_answer }
+            Step::Pass {
+                nth: small(random, 4),
+                crash_before,
+                lose_answer,
+            }
         }
         62..77 => Step::Workloads,
-        77..86 => Step::Advance { seconds: 1 + i64::try_from(random.below(12)).unwrap_or(0) },
+        77..86 => Step::Advance {
+            seconds: 1 + i64::try_from(random.below(12)).unwrap_or(0),
+        },
         86..88 => Step::Restart,
-        88..90 => Step::CrashPods { nth: small(random, 3) },
+        88..90 => Step::CrashPods {
+            nth: small(random, 3),
+        },
         90..92 => Step::Outage(random.one_in(2)),
         _ => Step::Order(match random.below(16) {
             0..5 => Order::Image(random.below(4)),
@@ -165,10 +182,20 @@ impl Cluster {
                 }
             }
             Step::CatchUp => self.controller.view.catch_up(&self.store),
-            Step::Pass { nth, crash_before, lose_answer } => {
+            Step::Pass {
+                nth,
+                crash_before,
+                lose_answer,
+            } => {
                 let keys = self.controller.keys();
                 if let Some(key) = nth.checked_rem(keys.len()).and_then(|nth| keys.get(nth)) {
-                    self.pass(key, Faults { crash_before, lose_answer })?;
+                    self.pass(
+                        key,
+                        Faults {
+                            crash_before,
+                            lose_answer,
+                        },
+                    )?;
                 }
             }
             Step::Restart => self.controller.restart(&self.store),
@@ -199,8 +226,9 @@ impl Cluster {
                 broken = oracle.after(store, write);
             }
         };
-        let pass =
-            self.controller.pass(key, &mut self.store, &self.metrics, faults, &mut observe);
+        let pass = self
+            .controller
+            .pass(key, &mut self.store, &self.metrics, faults, &mut observe);
         self.store.collect_garbage();
         if let Pass::Crashed(_) = pass {
             self.controller.restart(&self.store);
@@ -228,7 +256,9 @@ impl Cluster {
                         *value = json!(image);
                     }
                 };
-                let _ = self.store.edit(&self.rollout, Part::Main, &Expected::default(), edit);
+                let _ = self
+                    .store
+                    .edit(&self.rollout, Part::Main, &Expected::default(), edit);
                 return;
             }
             Order::Abort => status(json!({ "abort": true })),
@@ -239,11 +269,16 @@ impl Cluster {
             Order::Pause(paused) => spec(json!({ "paused": paused })),
             Order::Touch => {
                 let version = self.store.version().to_string();
-                (Part::Main, json!({ "metadata": { "annotations": { "touched": version } } }))
+                (
+                    Part::Main,
+                    json!({ "metadata": { "annotations": { "touched": version } } }),
+                )
             }
         };
         // The Rollout of a schedule is never deleted, so the patch finds it.
-        let _ = self.store.merge(&self.rollout, part, &Expected::default(), &patch);
+        let _ = self
+            .store
+            .merge(&self.rollout, part, &Expected::default(), &patch);
     }
 
     /// Ends all faults and lets the cluster come to rest; then judges it.
@@ -264,15 +299,27 @@ impl Cluster {
                 None => return self.oracle.at_rest(&self.store).map_or(Ok(()), Err),
             }
         }
-        let last = self.rollout().map(|rollout| rollout["status"].to_string()).unwrap_or_default();
-        Err(Broken { promise: "a run comes to rest", seen: last })
+        let last = self
+            .rollout()
+            .map(|rollout| rollout["status"].to_string())
+            .unwrap_or_default();
+        Err(Broken {
+            promise: "a run comes to rest",
+            seen: last,
+        })
     }
 
     /// The next moment at which something is due, after now.
     #[must_use]
     pub fn next_due(&self) -> Option<Timestamp> {
-        let next = [self.controller.next_wake(), self.metrics.workloads.next_change(&self.store)];
-        next.into_iter().flatten().filter(|at| *at > self.store.now).min()
+        let next = [
+            self.controller.next_wake(),
+            self.metrics.workloads.next_change(&self.store),
+        ];
+        next.into_iter()
+            .flatten()
+            .filter(|at| *at > self.store.now)
+            .min()
     }
 
     /// One round of everything without faults; returns the number of changes.
@@ -299,6 +346,8 @@ pub fn play(cluster: &mut Cluster, steps: &[Step]) -> Result<u64, (usize, Broken
     for (number, step) in steps.iter().enumerate() {
         cluster.step(*step).map_err(|broken| (number + 1, broken))?;
     }
-    cluster.come_to_rest().map_err(|broken| (steps.len(), broken))?;
+    cluster
+        .come_to_rest()
+        .map_err(|broken| (steps.len(), broken))?;
     Ok(cluster.decisions)
 }

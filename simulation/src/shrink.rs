@@ -40,9 +40,15 @@ mod tests {
         let mut steps = vec![Step::CatchUp; 40];
         steps.insert(7, needed[0]);
         steps.insert(31, needed[1]);
-        let broken = Broken { promise: "p", seen: String::new() };
+        let broken = Broken {
+            promise: "p",
+            seen: String::new(),
+        };
         let found = shrink(&steps, &broken, |steps| {
-            needed.iter().all(|step| steps.contains(step)).then(|| broken.clone())
+            needed
+                .iter()
+                .all(|step| steps.contains(step))
+                .then(|| broken.clone())
         });
         assert_eq!(found, needed);
     }

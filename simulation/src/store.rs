@@ -25,7 +25,11 @@ impl Key {
     /// A key from its three parts.
     #[must_use]
     pub fn new(kind: &str, namespace: &str, name: &str) -> Self {
-        Self { kind: kind.into(), namespace: namespace.into(), name: name.into() }
+        Self {
+            kind: kind.into(),
+            namespace: namespace.into(),
+            name: name.into(),
+        }
     }
 
     /// The key of an object.
@@ -103,14 +107,26 @@ pub struct Store {
 }
 
 /// Kinds whose status is a subresource.
-const STATUS_SUBRESOURCE: [&str; 6] =
-    ["Rollout", "ReplicaSet", "Service", "HTTPRoute", "Ingress", "Pod"];
+const STATUS_SUBRESOURCE: [&str; 6] = [
+    "Rollout",
+    "ReplicaSet",
+    "Service",
+    "HTTPRoute",
+    "Ingress",
+    "Pod",
+];
 
 impl Store {
     /// An empty store.
     #[must_use]
     pub fn new(now: Timestamp) -> Self {
-        Self { objects: BTreeMap::new(), log: Vec::new(), version: 0, uids: 0, now }
+        Self {
+            objects: BTreeMap::new(),
+            log: Vec::new(),
+            version: 0,
+            uids: 0,
+            now,
+        }
     }
 
     /// The newest resource version.
@@ -134,7 +150,10 @@ impl Store {
 
     /// All objects of a kind, by namespace and name.
     pub fn list<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = &'a Value> + 'a {
-        self.objects.iter().filter(move |(key, _)| key.kind == kind).map(|(_, object)| object)
+        self.objects
+            .iter()
+            .filter(move |(key, _)| key.kind == kind)
+            .map(|(_, object)| object)
     }
 
     /// Creates an object. Server-set fields in it are replaced.
@@ -144,7 +163,10 @@ impl Store {
     pub fn create(&mut self, mut object: Value) -> Result<Value, Refusal> {
         let key = Key::of(&object);
         if key.kind.is_empty() || key.name.is_empty() {
-            return Err(Refusal::Invalid(key, "kind and metadata.name are required".into()));
+            return Err(Refusal::Invalid(
+                key,
+                "kind and metadata.name are required".into(),
+            ));
         }
         if self.objects.contains_key(&key) {
             return Err(Refusal::AlreadyExists(key));
@@ -208,7 +230,9 @@ impl Store {
     /// When it does not exist, or is not what was expected.
     pub fn delete(&mut self, key: &Key, expected: &Expected) -> Result<(), Refusal> {
         let object = self.expect(key, expected)?;
-        let finalizers = object.pointer("/metadata/finalizers").and_then(Value::as_array);
+        let finalizers = object
+            .pointer("/metadata/finalizers")
+            .and_then(Value::as_array);
         if finalizers.is_some_and(|list| !list.is_empty()) {
             let mut object = object.clone();
             let now = self.now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
@@ -224,16 +248,25 @@ impl Store {
     pub fn collect_garbage(&mut self) -> usize {
         let mut collected = 0;
         loop {
-            let uids: std::collections::BTreeSet<&str> =
-                self.objects.values().map(|object| text(object, "/metadata/uid")).collect();
+            let uids: std::collections::BTreeSet<&str> = self
+                .objects
+                .values()
+                .map(|object| text(object, "/metadata/uid"))
+                .collect();
             let orphan = self.objects.iter().find(|(_, object)| {
-                let owners = object.pointer("/metadata/ownerReferences").and_then(Value::as_array);
+                let owners = object
+                    .pointer("/metadata/ownerReferences")
+                    .and_then(Value::as_array);
                 owners.is_some_and(|owners| {
                     !owners.is_empty()
-                        && owners.iter().all(|owner| !uids.contains(text(owner, "/uid")))
+                        && owners
+                            .iter()
+                            .all(|owner| !uids.contains(text(owner, "/uid")))
                 })
             });
-            let Some((key, _)) = orphan else { return collected };
+            let Some((key, _)) = orphan else {
+                return collected;
+            };
             let key = key.clone();
             self.remove(&key);
             collected += 1;
@@ -241,9 +274,14 @@ impl Store {
     }
 
     fn expect(&self, key: &Key, expected: &Expected) -> Result<&Value, Refusal> {
-        let object = self.objects.get(key).ok_or_else(|| Refusal::NotFound(key.clone()))?;
+        let object = self
+            .objects
+            .get(key)
+            .ok_or_else(|| Refusal::NotFound(key.clone()))?;
         let holds = |expected: &Option<String>, pointer: &str| {
-            expected.as_ref().is_none_or(|expected| expected == text(object, pointer))
+            expected
+                .as_ref()
+                .is_none_or(|expected| expected == text(object, pointer))
         };
         if holds(&expected.uid, "/metadata/uid")
             && holds(&expected.resource_version, "/metadata/resourceVersion")
@@ -266,7 +304,14 @@ impl Store {
         } else if subresource {
             put_or_remove(&mut new, "status", old.get("status").cloned());
         }
-        for field in ["uid", "creationTimestamp", "generation", "resourceVersion", "name", "namespace"] {
+        for field in [
+            "uid",
+            "creationTimestamp",
+            "generation",
+            "resourceVersion",
+            "name",
+            "namespace",
+        ] {
             if let Some(value) = old.pointer(&format!("/metadata/{field}")) {
                 set(&mut new, "metadata", field, value.clone());
             }
@@ -283,11 +328,16 @@ impl Store {
             object
         };
         if content(&new) != content(old) {
-            let generation = old.pointer("/metadata/generation").and_then(Value::as_u64).unwrap_or(0);
+            let generation = old
+                .pointer("/metadata/generation")
+                .and_then(Value::as_u64)
+                .unwrap_or(0);
             set(&mut new, "metadata", "generation", json!(generation + 1));
         }
         let deleting = new.pointer("/metadata/deletionTimestamp").is_some();
-        let finalizers = new.pointer("/metadata/finalizers").and_then(Value::as_array);
+        let finalizers = new
+            .pointer("/metadata/finalizers")
+            .and_then(Value::as_array);
         if deleting && finalizers.is_none_or(Vec::is_empty) {
             self.remove(key);
             return Ok(new);
@@ -297,16 +347,29 @@ impl Store {
 
     fn put(&mut self, key: Key, mut object: Value) -> Value {
         self.version += 1;
-        set(&mut object, "metadata", "resourceVersion", json!(self.version.to_string()));
+        set(
+            &mut object,
+            "metadata",
+            "resourceVersion",
+            json!(self.version.to_string()),
+        );
         self.objects.insert(key.clone(), object.clone());
-        self.log.push(Change { version: self.version, key, object: Some(object.clone()) });
+        self.log.push(Change {
+            version: self.version,
+            key,
+            object: Some(object.clone()),
+        });
         object
     }
 
     fn remove(&mut self, key: &Key) {
         if self.objects.remove(key).is_some() {
             self.version += 1;
-            self.log.push(Change { version: self.version, key: key.clone(), object: None });
+            self.log.push(Change {
+                version: self.version,
+                key: key.clone(),
+                object: None,
+            });
         }
     }
 }
@@ -314,7 +377,10 @@ impl Store {
 /// The text at a JSON pointer; empty when there is none.
 #[must_use]
 pub fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {
-    object.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+    object
+        .pointer(pointer)
+        .and_then(Value::as_str)
+        .unwrap_or_default()
 }
 
 /// Applies a JSON merge patch (RFC 7386).

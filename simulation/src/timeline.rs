@@ -78,29 +78,49 @@ impl From<Broken> for Unanswerable {
 /// # Errors
 /// When there is not exactly one Rollout, or it does not become healthy at first.
 pub fn run(manifests: &[Value], question: &Question) -> Result<Timeline, Unanswerable> {
-    let rollouts: Vec<&Value> =
-        manifests.iter().filter(|object| text(object, "/kind") == "Rollout").collect();
+    let rollouts: Vec<&Value> = manifests
+        .iter()
+        .filter(|object| text(object, "/kind") == "Rollout")
+        .collect();
     let [rollout] = rollouts.as_slice() else {
         return Err(Unanswerable::Rollouts(rollouts.len()));
     };
     let namespace = text(rollout, "/metadata/namespace");
-    let namespace = if namespace.is_empty() { "default" } else { namespace };
-    let objects: Vec<Value> =
-        manifests.iter().map(|object| in_namespace(object, namespace)).collect();
+    let namespace = if namespace.is_empty() {
+        "default"
+    } else {
+        namespace
+    };
+    let objects: Vec<Value> = manifests
+        .iter()
+        .map(|object| in_namespace(object, namespace))
+        .collect();
     let image = text(rollout, "/spec/template/spec/containers/0/image").to_owned();
     let update = format!("{image}-update");
-    let behaviour = Behaviour { ready_after: Some(question.ready_after), error_rate: 0.0 };
+    let behaviour = Behaviour {
+        ready_after: Some(question.ready_after),
+        error_rate: 0.0,
+    };
     let mut metrics = Metrics::default();
     for image in [&image, &update] {
-        metrics.workloads.images.insert(image.clone(), behaviour.clone());
+        metrics
+            .workloads
+            .images
+            .insert(image.clone(), behaviour.clone());
     }
     let mut cluster = Cluster::new(&objects, metrics, Timestamp::UNIX_EPOCH);
     cluster.come_to_rest()?;
     let state = |cluster: &Cluster, pointer: &str| {
-        cluster.rollout().map(|rollout| text(rollout, pointer).to_owned()).unwrap_or_default()
+        cluster
+            .rollout()
+            .map(|rollout| text(rollout, pointer).to_owned())
+            .unwrap_or_default()
     };
     if state(&cluster, "/status/phase") != "Healthy" {
-        let (phase, message) = (state(&cluster, "/status/phase"), state(&cluster, "/status/message"));
+        let (phase, message) = (
+            state(&cluster, "/status/phase"),
+            state(&cluster, "/status/message"),
+        );
         return Err(Unanswerable::NotDeployed(phase, message));
     }
 
@@ -108,7 +128,10 @@ pub fn run(manifests: &[Value], question: &Question) -> Result<Timeline, Unanswe
     let after = |duration: SignedDuration| start.checked_add(duration).unwrap_or(Timestamp::MAX);
     cluster.metrics.fail_from = question.fail_from.map(after);
     for (name, values) in &question.metrics {
-        let script = values.iter().map(|(at, value)| (after(*at), *value)).collect();
+        let script = values
+            .iter()
+            .map(|(at, value)| (after(*at), *value))
+            .collect();
         cluster.metrics.script.insert(name.clone(), script);
     }
     let key = Key::new("Rollout", namespace, text(rollout, "/metadata/name"));
@@ -118,7 +141,9 @@ pub fn run(manifests: &[Value], question: &Question) -> Result<Timeline, Unanswe
         }
     };
     // The Rollout was created a moment ago, so the edit finds it.
-    let _ = cluster.store.edit(&key, Part::Main, &Expected::default(), edit);
+    let _ = cluster
+        .store
+        .edit(&key, Part::Main, &Expected::default(), edit);
     record(&mut cluster, start)
 }
 
@@ -132,7 +157,14 @@ fn record(cluster: &mut Cluster, start: Timestamp) -> Result<Timeline, Unanswera
         let (now_weight, new_pods, old_pods) = seen(cluster);
         let at = cluster.store.now.duration_since(start);
         let mut note = |what: String, warning: bool| {
-            moments.push(Moment { at, what, warning, weight: now_weight, new_pods, old_pods });
+            moments.push(Moment {
+                at,
+                what,
+                warning,
+                weight: now_weight,
+                new_pods,
+                old_pods,
+            });
         };
         if now_weight != weight {
             let (from, to) = (weight.unwrap_or(0), now_weight.unwrap_or(0));
@@ -170,18 +202,26 @@ fn seen(cluster: &Cluster) -> (Option<i64>, (i64, i64), (i64, i64)) {
     for set in cluster.store.list("ReplicaSet") {
         let number = |pointer: &str| set.pointer(pointer).and_then(Value::as_i64).unwrap_or(0);
         let label = format!("/metadata/labels/{}", sluice_crds::names::POD_TEMPLATE_HASH);
-        let side = if text(set, &label) == current { &mut new } else { &mut old };
+        let side = if text(set, &label) == current {
+            &mut new
+        } else {
+            &mut old
+        };
         side.0 += number("/status/readyReplicas");
         side.1 += number("/spec/replicas");
     }
-    let weight = rollout.pointer("/status/canary/weights/canary/weight").and_then(Value::as_i64);
+    let weight = rollout
+        .pointer("/status/canary/weights/canary/weight")
+        .and_then(Value::as_i64);
     (weight, new, old)
 }
 
 fn in_namespace(object: &Value, namespace: &str) -> Value {
     let mut object = object.clone();
     if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
-        metadata.entry("namespace").or_insert_with(|| json!(namespace));
+        metadata
+            .entry("namespace")
+            .or_insert_with(|| json!(namespace));
     }
     object
 }

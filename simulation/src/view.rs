@@ -63,7 +63,10 @@ impl View {
 
     /// All objects of a kind, as this cache has them.
     pub fn list<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = &'a Value> + 'a {
-        self.objects.iter().filter(move |(key, _)| key.kind == kind).map(|(_, object)| object)
+        self.objects
+            .iter()
+            .filter(move |(key, _)| key.kind == kind)
+            .map(|(_, object)| object)
     }
 
     /// The resource version that the cache of a kind is at.

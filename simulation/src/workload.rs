@@ -22,7 +22,10 @@ pub struct Behaviour {
 
 impl Default for Behaviour {
     fn default() -> Self {
-        Self { ready_after: Some(SignedDuration::from_secs(2)), error_rate: 0.0 }
+        Self {
+            ready_after: Some(SignedDuration::from_secs(2)),
+            error_rate: 0.0,
+        }
     }
 }
 
@@ -50,7 +53,8 @@ impl Workloads {
     /// Brings pods and statuses of all ReplicaSets to where they are at the store's time.
     pub fn reconcile(&mut self, store: &mut Store) {
         let sets: Vec<Value> = store.list("ReplicaSet").cloned().collect();
-        self.pods.retain(|uid, _| sets.iter().any(|set| text(set, "/metadata/uid") == uid));
+        self.pods
+            .retain(|uid, _| sets.iter().any(|set| text(set, "/metadata/uid") == uid));
         for set in sets {
             self.reconcile_one(store, &set);
         }
@@ -60,12 +64,17 @@ impl Workloads {
         let now = store.now;
         let behaviour = self.behaviour(set);
         let wanted = number(set, "/spec/replicas", 1);
-        let pods = self.pods.entry(text(set, "/metadata/uid").to_owned()).or_default();
+        let pods = self
+            .pods
+            .entry(text(set, "/metadata/uid").to_owned())
+            .or_default();
         // Ready first, oldest first; so what is cut off at the end is least ready and newest.
         pods.sort_by_key(|pod| pod.ready_at.unwrap_or(Timestamp::MAX));
         pods.truncate(wanted);
         while pods.len() < wanted {
-            let ready_at = behaviour.ready_after.and_then(|after| now.checked_add(after).ok());
+            let ready_at = behaviour
+                .ready_after
+                .and_then(|after| now.checked_add(after).ok());
             pods.push(Pod { ready_at });
         }
         let min_ready = SignedDuration::from_secs(number(set, "/spec/minReadySeconds", 0) as i64);
@@ -94,9 +103,16 @@ impl Workloads {
 
     /// Makes every ready pod of a ReplicaSet start anew.
     pub fn crash(&mut self, set: &Value, now: Timestamp) {
-        let ready_at =
-            self.behaviour(set).ready_after.and_then(|after| now.checked_add(after).ok());
-        for pod in self.pods.get_mut(text(set, "/metadata/uid")).into_iter().flatten() {
+        let ready_at = self
+            .behaviour(set)
+            .ready_after
+            .and_then(|after| now.checked_add(after).ok());
+        for pod in self
+            .pods
+            .get_mut(text(set, "/metadata/uid"))
+            .into_iter()
+            .flatten()
+        {
             pod.ready_at = ready_at;
         }
     }
@@ -117,8 +133,14 @@ impl Workloads {
     pub fn next_change(&self, store: &Store) -> Option<Timestamp> {
         let mut next: Option<Timestamp> = None;
         for set in store.list("ReplicaSet") {
-            let min_ready = SignedDuration::from_secs(number(set, "/spec/minReadySeconds", 0) as i64);
-            for pod in self.pods.get(text(set, "/metadata/uid")).into_iter().flatten() {
+            let min_ready =
+                SignedDuration::from_secs(number(set, "/spec/minReadySeconds", 0) as i64);
+            for pod in self
+                .pods
+                .get(text(set, "/metadata/uid"))
+                .into_iter()
+                .flatten()
+            {
                 let Some(ready) = pod.ready_at else { continue };
                 let available = ready.checked_add(min_ready).ok();
                 for at in [Some(ready), available].into_iter().flatten() {
