@@ -25,7 +25,13 @@ impl Command {
         let program = program.as_ref().to_owned();
         let mut inner = tokio::process::Command::new(&program);
         inner.stdin(Stdio::null()).kill_on_drop(true);
-        Self { program, args: Vec::new(), inner, input: None, limit: Duration::from_secs(60) }
+        Self {
+            program,
+            args: Vec::new(),
+            inner,
+            input: None,
+            limit: Duration::from_secs(60),
+        }
     }
 
     /// Adds arguments.
@@ -70,7 +76,10 @@ impl Command {
     /// The command line as a person would type it.
     pub fn line(&self) -> String {
         let words = std::iter::once(&self.program).chain(&self.args);
-        words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
+        words
+            .map(|word| word.to_string_lossy())
+            .collect::<Vec<_>>()
+            .join(" ")
     }
 
     /// Runs to the end and returns whatever came of it, a failure code included.
@@ -81,7 +90,10 @@ impl Command {
         let line = self.line();
         let limit = self.limit;
         self.inner.stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = self.inner.spawn().with_context(|| format!("cannot start `{line}`"))?;
+        let mut child = self
+            .inner
+            .spawn()
+            .with_context(|| format!("cannot start `{line}`"))?;
         let stdin = child.stdin.take();
         let input = self.input.take();
         let run = async {
@@ -96,7 +108,10 @@ impl Command {
         };
         match tokio::time::timeout(limit, run).await {
             Ok(output) => output,
-            Err(_) => bail!("`{line}` took longer than {} s and was ended", limit.as_secs()),
+            Err(_) => bail!(
+                "`{line}` took longer than {} s and was ended",
+                limit.as_secs()
+            ),
         }
     }
 
@@ -110,8 +125,16 @@ impl Command {
         if !output.status.success() {
             let errors = String::from_utf8_lossy(&output.stderr);
             let out = String::from_utf8_lossy(&output.stdout);
-            let said = if errors.trim().is_empty() { &out } else { &errors };
-            bail!("`{line}` failed ({}): {}", output.status, last_lines(said, 15));
+            let said = if errors.trim().is_empty() {
+                &out
+            } else {
+                &errors
+            };
+            bail!(
+                "`{line}` failed ({}): {}",
+                output.status,
+                last_lines(said, 15)
+            );
         }
         String::from_utf8(output.stdout).with_context(|| format!("`{line}` printed no UTF-8"))
     }
@@ -129,20 +152,38 @@ mod tests {
 
     #[tokio::test]
     async fn a_failing_command_says_what_it_said() {
-        let error = Command::new("sh").args(["-c", "echo no bridge >&2; exit 3"]).run().await;
+        let error = Command::new("sh")
+            .args(["-c", "echo no bridge >&2; exit 3"])
+            .run()
+            .await;
         let text = error.unwrap_err().to_string();
-        assert!(text.contains("no bridge") && text.contains("exit status: 3"), "{text}");
+        assert!(
+            text.contains("no bridge") && text.contains("exit status: 3"),
+            "{text}"
+        );
     }
 
     #[tokio::test]
     async fn a_command_that_hangs_is_ended() {
-        let command = Command::new("sleep").arg("30").limit(Duration::from_millis(50));
-        assert!(command.run().await.unwrap_err().to_string().contains("was ended"));
+        let command = Command::new("sleep")
+            .arg("30")
+            .limit(Duration::from_millis(50));
+        assert!(
+            command
+                .run()
+                .await
+                .unwrap_err()
+                .to_string()
+                .contains("was ended")
+        );
     }
 
     #[tokio::test]
     async fn input_reaches_the_command() {
-        assert_eq!(Command::new("cat").input("hello").run().await.unwrap(), "hello");
+        assert_eq!(
+            Command::new("cat").input("hello").run().await.unwrap(),
+            "hello"
+        );
     }
 
     #[test]

@@ -60,10 +60,20 @@ impl Reporter {
         let mut id = 0;
         if let Some(display) = &self.0 {
             id = display.next.fetch_add(1, Ordering::Relaxed);
-            let running = Running { name: name.clone(), detail: String::new(), since };
+            let running = Running {
+                name: name.clone(),
+                detail: String::new(),
+                since,
+            };
             display.lock().insert(id, running);
         }
-        Step { id, name, since, note: None, display: self.0.clone() }
+        Step {
+            id,
+            name,
+            since,
+            note: None,
+            display: self.0.clone(),
+        }
     }
 
     /// Prints one line between the steps.
@@ -127,7 +137,9 @@ fn tick(display: &Weak<Display>) {
     let mut last_word = Instant::now();
     for frame in FRAMES.iter().cycle() {
         std::thread::sleep(Duration::from_millis(250));
-        let Some(display) = display.upgrade() else { return };
+        let Some(display) = display.upgrade() else {
+            return;
+        };
         let running = display.lock();
         let words: Vec<String> = running.values().map(Running::words).collect();
         if words.is_empty() {

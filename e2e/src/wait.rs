@@ -59,7 +59,11 @@ mod tests {
 
     #[tokio::test]
     async fn a_probe_that_hangs_ends_with_the_deadline() {
-        let wait = eventually("rain", Duration::from_millis(80), std::future::pending::<Result<()>>);
+        let wait = eventually(
+            "rain",
+            Duration::from_millis(80),
+            std::future::pending::<Result<()>>,
+        );
         assert!(wait.await.is_err());
     }
 
@@ -69,7 +73,13 @@ mod tests {
         let wait = eventually("three", Duration::from_secs(5), || {
             count += 1;
             let seen = count;
-            async move { if seen < 3 { anyhow::bail!("only {seen}") } else { Ok(seen) } }
+            async move {
+                if seen < 3 {
+                    anyhow::bail!("only {seen}")
+                } else {
+                    Ok(seen)
+                }
+            }
         });
         assert_eq!(wait.await.unwrap(), 3);
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
+use sluice_e2e::cluster::image::Image;
 use sluice_e2e::cluster::{BUSYBOX_IMAGE, Cluster, Namespace};
 use sluice_e2e::wait::eventually;
 
@@ -52,7 +53,9 @@ spec:
 async fn ready(namespace: &Namespace, pods: &[&str]) -> Result<()> {
     for pod in pods {
         let pod = format!("pod/{pod}");
-        namespace.kubectl(&["wait", "--for=condition=Ready", &pod, "--timeout=60s"]).await?;
+        namespace
+            .kubectl(&["wait", "--for=condition=Ready", &pod, "--timeout=60s"])
+            .await?;
     }
     Ok(())
 }
@@ -65,7 +68,11 @@ async fn count(url: &str, host: &str, requests: usize) -> Result<Vec<(String, us
         let answer = client.get(url).header("Host", host).send().await?;
         let status = answer.status();
         let text = answer.text().await?.trim().to_owned();
-        let key = if status.is_success() { text } else { status.to_string() };
+        let key = if status.is_success() {
+            text
+        } else {
+            status.to_string()
+        };
         *counts.entry(key).or_insert(0) += 1;
     }
     Ok(counts.into_iter().collect())
@@ -78,8 +85,15 @@ async fn a_pod_runs_logs_and_executes() -> Result<()> {
     let namespace = cluster.namespace("pod").await?;
     namespace.apply_yaml(&server("one")).await?;
     ready(&namespace, &["one"]).await?;
-    ensure!(namespace.kubectl(&["logs", "one"]).await?.contains("started"));
-    let answer = namespace.kubectl(&["exec", "one", "--", "cat", "/tmp/www/index.html"]).await?;
+    ensure!(
+        namespace
+            .kubectl(&["logs", "one"])
+            .await?
+            .contains("started")
+    );
+    let answer = namespace
+        .kubectl(&["exec", "one", "--", "cat", "/tmp/www/index.html"])
+        .await?;
     ensure!(answer.trim() == "one", "{answer}");
     Ok(())
 }
@@ -89,10 +103,17 @@ async fn a_pod_runs_logs_and_executes() -> Result<()> {
 async fn a_service_leads_pods_and_the_machine_to_its_pods() -> Result<()> {
     let cluster = Cluster::current()?;
     let namespace = cluster.namespace("service").await?;
-    namespace.apply_yaml(&(server("one") + "---" + &server("two"))).await?;
+    namespace
+        .apply_yaml(&(server("one") + "---" + &server("two")))
+        .await?;
     ready(&namespace, &["one", "two"]).await?;
     let address = namespace
-        .kubectl(&["get", "service", "two", "--output=jsonpath={.spec.clusterIP}"])
+        .kubectl(&[
+            "get",
+            "service",
+            "two",
+            "--output=jsonpath={.spec.clusterIP}",
+        ])
         .await?;
     let url = format!("http://{address}/");
     eventually("the Service to answer this machine", SOON, || async {
@@ -104,7 +125,9 @@ async fn a_service_leads_pods_and_the_machine_to_its_pods() -> Result<()> {
     // From another pod, and from its own pod back to itself.
     for pod in ["one", "two"] {
         let ask = format!("printf 'GET / HTTP/1.0\\r\\n\\r\\n' | nc -w 5 {address} 80");
-        let answer = namespace.kubectl(&["exec", pod, "--", "/bin/sh", "-c", &ask]).await?;
+        let answer = namespace
+            .kubectl(&["exec", pod, "--", "/bin/sh", "-c", &ask])
+            .await?;
         ensure!(answer.contains("two"), "{pod} got {answer}");
     }
     Ok(())
@@ -114,7 +137,11 @@ async fn a_service_leads_pods_and_the_machine_to_its_pods() -> Result<()> {
 #[ignore = "needs the cluster of `cargo xtask cluster up`"]
 async fn names_of_services_resolve_and_others_do_not_exist() -> Result<()> {
     ensure!(resolve("kubernetes.default.svc.cluster.local").await? == Some([10, 96, 0, 1]));
-    ensure!(resolve("prometheus.monitoring.svc.cluster.local").await?.is_some());
+    ensure!(
+        resolve("prometheus.monitoring.svc.cluster.local")
+            .await?
+            .is_some()
+    );
     ensure!(resolve("example.com").await?.is_none());
     Ok(())
 }
@@ -143,7 +170,9 @@ async fn resolve(name: &str) -> Result<Option<[u8; 4]>> {
 async fn the_weights_of_a_route_can_be_counted() -> Result<()> {
     let cluster = Cluster::current()?;
     let namespace = cluster.namespace("route").await?;
-    namespace.apply_yaml(&(server("stable") + "---" + &server("canary"))).await?;
+    namespace
+        .apply_yaml(&(server("stable") + "---" + &server("canary")))
+        .await?;
     let host = format!("{}.example.com", namespace.name());
     namespace
         .apply_yaml(&format!(
@@ -170,7 +199,9 @@ spec:
 async fn the_weight_of_a_canary_ingress_can_be_counted() -> Result<()> {
     let cluster = Cluster::current()?;
     let namespace = cluster.namespace("ingress").await?;
-    namespace.apply_yaml(&(server("stable") + "---" + &server("canary"))).await?;
+    namespace
+        .apply_yaml(&(server("stable") + "---" + &server("canary")))
+        .await?;
     let host = format!("{}.example.com", namespace.name());
     for (name, annotations) in [
         ("stable", "{}"),
@@ -205,7 +236,9 @@ spec:
 async fn the_weights_of_a_traefik_service_can_be_counted() -> Result<()> {
     let cluster = Cluster::current()?;
     let namespace = cluster.namespace("traefik").await?;
-    namespace.apply_yaml(&(server("stable") + "---" + &server("canary"))).await?;
+    namespace
+        .apply_yaml(&(server("stable") + "---" + &server("canary")))
+        .await?;
     let host = format!("{}.example.com", namespace.name());
     namespace
         .apply_yaml(&format!(
@@ -239,7 +272,12 @@ async fn weights_hold(cluster: &Cluster, host: &str, canary: usize) -> Result<()
     let url = cluster.web_url();
     eventually("the weights", SOON, || async {
         let counts = count(&url, host, 200).await?;
-        let of = |name: &str| counts.iter().find(|(n, _)| n == name).map_or(0, |(_, count)| *count);
+        let of = |name: &str| {
+            counts
+                .iter()
+                .find(|(n, _)| n == name)
+                .map_or(0, |(_, count)| *count)
+        };
         ensure!(of("stable") + of("canary") == 200, "{counts:?}");
         ensure!(of("canary").abs_diff(canary * 2) <= 4, "{counts:?}");
         Ok(())
@@ -259,7 +297,13 @@ async fn prometheus_scrapes_annotated_pods_and_the_router() -> Result<()> {
         eventually(&format!("the value of {query}"), SOON, || async {
             let url = format!("{}/api/v1/query", cluster.prometheus_url());
             let client = reqwest::Client::builder().no_proxy().build()?;
-            let answer: Value = client.get(url).query(&[("query", query)]).send().await?.json().await?;
+            let answer: Value = client
+                .get(url)
+                .query(&[("query", query)])
+                .send()
+                .await?
+                .json()
+                .await?;
             let found = answer["data"]["result"][0]["value"][1].as_str();
             ensure!(found == Some(value), "{answer}");
             Ok(())
@@ -275,22 +319,116 @@ async fn git_is_pushed_and_cloned_over_http_and_survives_its_servers_end() -> Re
     let cluster = Cluster::current()?;
     let repository = cluster.repository("harness").await?;
     // More than git's buffer, so that the push is sent in chunks.
-    let large: String = (0..400_000_u64).map(|n| format!("{:x}\n", n.wrapping_mul(0x9e37_79b9_7f4a))).collect();
-    let first = repository.push("one", &[("app/a.yaml", Some("a: 1\n")), ("large", Some(&large))]).await?;
+    let large: String = (0..400_000_u64)
+        .map(|n| format!("{:x}\n", n.wrapping_mul(0x9e37_79b9_7f4a)))
+        .collect();
+    let first = repository
+        .push(
+            "one",
+            &[("app/a.yaml", Some("a: 1\n")), ("large", Some(&large))],
+        )
+        .await?;
     cluster.processes().kill("git-server").await?;
-    ensure!(repository.push("two", &[("app/a.yaml", Some("a: 2\n"))]).await.is_err());
+    ensure!(
+        repository
+            .push("two", &[("app/a.yaml", Some("a: 2\n"))])
+            .await
+            .is_err()
+    );
     cluster.processes().start("git-server")?;
     let clone = tempfile::tempdir()?;
     let path = clone.path().join("clone").display().to_string();
     eventually("the Git server", SOON, || async {
         let _ = std::fs::remove_dir_all(&path);
-        repository.git(&["clone", "--quiet", &repository.url, &path]).await.map(drop)
+        repository
+            .git(&["clone", "--quiet", &repository.url, &path])
+            .await
+            .map(drop)
     })
     .await?;
     let head = repository.git(&["-C", &path, "rev-parse", "HEAD"]).await?;
     ensure!(head.trim() == first, "{head}");
     let text = std::fs::read_to_string(format!("{path}/app/a.yaml"))?;
     ensure!(text == "a: 1\n", "{text}");
+    Ok(())
+}
+
+#[tokio::test]
+#[ignore = "needs the cluster of `cargo xtask cluster up`"]
+async fn git_in_an_image_of_ours_clones_by_the_name_of_a_service() -> Result<()> {
+    let cluster = Cluster::current()?;
+    let repository = cluster.repository("harness-image").await?;
+    repository
+        .push("one", &[("a.yaml", Some("a: 1\n"))])
+        .await?;
+    let image = Image::new("sluice.local/harness-git:1")
+        .program("/bin/busybox", "/bin/busybox".as_ref())
+        .link("/bin/sh", "busybox")
+        .directory("/tmp", 0o1777)
+        .file(
+            "/etc/passwd",
+            0o644,
+            "nonroot:x:65532:65532::/tmp:/bin/sh\n",
+        )
+        .env("HOME", "/tmp")
+        .env("PATH", "/usr/bin:/bin")
+        .user("65532:65532")
+        .program_with_libraries("/usr/bin/git", "/usr/bin/git".as_ref())
+        .await?
+        .program_with_libraries(
+            "/usr/lib/git-core/git-remote-http",
+            "/usr/lib/git-core/git-remote-http".as_ref(),
+        )
+        .await?;
+    cluster.import(&image).await?;
+    let namespace = cluster.namespace("image").await?;
+    namespace
+        .apply_yaml(&format!(
+            "
+apiVersion: v1
+kind: Pod
+metadata: {{name: clone}}
+spec:
+  restartPolicy: Never
+  securityContext: {{runAsNonRoot: true}}
+  containers:
+    - name: git
+      image: {}
+      imagePullPolicy: IfNotPresent
+      command: [/bin/sh, -c, 'git clone http://git.git/harness-image.git /tmp/x && /bin/busybox cat /tmp/x/a.yaml']
+",
+            image.name()
+        ))
+        .await?;
+    eventually("the clone in the pod", SOON, || async {
+        let log = namespace.kubectl(&["logs", "clone"]).await?;
+        ensure!(log.contains("a: 1"), "{log}");
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+#[ignore = "needs the cluster of `cargo xtask cluster up`"]
+async fn a_pod_reaches_the_api_server_and_nothing_outside_of_the_machine() -> Result<()> {
+    let cluster = Cluster::current()?;
+    let namespace = cluster.namespace("fence").await?;
+    namespace.apply_yaml(&server("one")).await?;
+    ready(&namespace, &["one"]).await?;
+    let connect = |address: &str| format!("nc -w 3 {address} </dev/null");
+    let run = |script: String| {
+        let namespace = &namespace;
+        async move {
+            namespace
+                .kubectl(&["exec", "one", "--", "/bin/sh", "-c", &script])
+                .await
+        }
+    };
+    run(connect("10.96.0.1 443")).await?;
+    ensure!(
+        run(connect("192.0.2.1 80")).await.is_err(),
+        "a pod's packets leave the machine"
+    );
     Ok(())
 }
 
@@ -318,7 +456,9 @@ spec:
 ",
         )
         .await?;
-    namespace.kubectl(&["rollout", "status", "deployment/many", "--timeout=60s"]).await?;
+    namespace
+        .kubectl(&["rollout", "status", "deployment/many", "--timeout=60s"])
+        .await?;
     Ok(())
 }
 
@@ -332,6 +472,9 @@ async fn an_object_that_the_api_server_refuses_is_named() -> Result<()> {
         .await
         .err()
         .context("a Service without ports was taken")?;
-    ensure!(format!("{error:#}").contains("cannot apply Service"), "{error:#}");
+    ensure!(
+        format!("{error:#}").contains("cannot apply Service"),
+        "{error:#}"
+    );
     Ok(())
 }

@@ -33,18 +33,29 @@ async fn two_run_side_by_side_and_end_when_dropped() -> Result<()> {
     one.apply_crds(CRD).await?;
     let namespace = one.namespace("gates").await?;
     let gate = |open| {
-        format!("{{apiVersion: example.com/v1, kind: Gate, metadata: {{name: a}}, spec: {{open: {open}}}}}")
+        format!(
+            "{{apiVersion: example.com/v1, kind: Gate, metadata: {{name: a}}, spec: {{open: {open}}}}}"
+        )
     };
     namespace.apply_yaml(&gate(5)).await?;
-    ensure!(namespace.apply_yaml(&gate(101)).await.is_err(), "the schema is not checked");
-    ensure!(two.kubectl(&["get", "gates"]).await.is_err(), "the second has the first one's CRD");
+    ensure!(
+        namespace.apply_yaml(&gate(101)).await.is_err(),
+        "the schema is not checked"
+    );
+    ensure!(
+        two.kubectl(&["get", "gates"]).await.is_err(),
+        "the second has the first one's CRD"
+    );
 
     let pid = one.processes().pid("etcd").context("etcd does not run")?;
     let root = one.layout().root().to_owned();
     drop(namespace);
     drop(one);
     ensure!(!root.exists(), "{} is still there", root.display());
-    ensure!(!std::path::Path::new(&format!("/proc/{pid}/root")).exists(), "etcd is still there");
+    ensure!(
+        !std::path::Path::new(&format!("/proc/{pid}/root")).exists(),
+        "etcd is still there"
+    );
     Ok(())
 }
 
@@ -55,7 +66,13 @@ async fn with_controllers_a_deployment_gets_its_pods() -> Result<()> {
     cluster.kwok_nodes(1).await?;
     let namespace = cluster.namespace("controllers").await?;
     namespace
-        .kubectl(&["create", "deployment", "web", "--image=nothing.invalid/web:1", "--replicas=2"])
+        .kubectl(&[
+            "create",
+            "deployment",
+            "web",
+            "--image=nothing.invalid/web:1",
+            "--replicas=2",
+        ])
         .await?;
     let limit = Duration::from_secs(30);
     sluice_e2e::wait::eventually("two pods", limit, || async {
@@ -63,5 +80,18 @@ async fn with_controllers_a_deployment_gets_its_pods() -> Result<()> {
         ensure!(pods.lines().count() == 2, "{pods}");
         Ok(())
     })
-    .await
+    .await?;
+
+    let processes = cluster.processes().names();
+    let pids: Vec<u32> = processes
+        .iter()
+        .filter_map(|name| cluster.processes().pid(name))
+        .collect();
+    ensure!(pids.len() == 5, "not all of {processes:?} run");
+    drop(namespace);
+    drop(cluster);
+    let alive = |pid: &&u32| std::path::Path::new(&format!("/proc/{pid}/root/.")).exists();
+    let left: Vec<&u32> = pids.iter().filter(alive).collect();
+    ensure!(left.is_empty(), "{left:?} of {processes:?} are still there");
+    Ok(())
 }

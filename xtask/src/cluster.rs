@@ -41,8 +41,15 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
     let state = arguments.state;
     let start = Instant::now();
     match arguments.action {
-        Action::Up { audit, simulated_nodes } => {
-            let options = Options { state: state.clone(), audit, ..Options::full()? };
+        Action::Up {
+            audit,
+            simulated_nodes,
+        } => {
+            let options = Options {
+                state: state.clone(),
+                audit,
+                ..Options::full()?
+            };
             let cluster = cluster::up(options).await?;
             if let Some(count) = simulated_nodes {
                 cluster.kwok_nodes(count).await?;
@@ -58,7 +65,11 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
             Some(status) => {
                 print_processes(&status);
                 print_addresses(&status);
-                Ok(if status.is_up() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+                Ok(if status.is_up() {
+                    ExitCode::SUCCESS
+                } else {
+                    ExitCode::FAILURE
+                })
             }
             None => {
                 println!("No cluster in {}.", state.display());

@@ -26,7 +26,11 @@ rules:
 
 /// The address it listens on.
 pub(super) fn address(kind: Kind) -> Ipv4Addr {
-    if kind == Kind::Full { NODE_ADDRESS } else { Ipv4Addr::LOCALHOST }
+    if kind == Kind::Full {
+        NODE_ADDRESS
+    } else {
+        Ipv4Addr::LOCALHOST
+    }
 }
 
 /// Starts the API server and waits until all of it is ready.
@@ -36,7 +40,10 @@ pub(super) async fn start(cluster: &Cluster) -> Result<()> {
     let address = address(cluster.info.kind);
     let issuer = "https://kubernetes.default.svc.cluster.local";
     let mut launch = Launch::new(NAME, cluster.tools.path(Program::KubeApiserver)?)
-        .flag("etcd-servers", format_args!("http://127.0.0.1:{}", ports.etcd))
+        .flag(
+            "etcd-servers",
+            format_args!("http://127.0.0.1:{}", ports.etcd),
+        )
         .flag("bind-address", address)
         .flag("secure-port", ports.apiserver)
         .flag("service-cluster-ip-range", SERVICE_NETWORK)
@@ -45,11 +52,20 @@ pub(super) async fn start(cluster: &Cluster) -> Result<()> {
         .file("client-ca-file", &layout.pki("ca.crt"))
         .file("tls-cert-file", &layout.pki("apiserver.crt"))
         .file("tls-private-key-file", &layout.pki("apiserver.key"))
-        .file("service-account-key-file", &layout.pki("service-accounts.pub"))
-        .file("service-account-signing-key-file", &layout.pki("service-accounts.key"))
+        .file(
+            "service-account-key-file",
+            &layout.pki("service-accounts.pub"),
+        )
+        .file(
+            "service-account-signing-key-file",
+            &layout.pki("service-accounts.key"),
+        )
         .flag("service-account-issuer", issuer)
         .file("kubelet-certificate-authority", &layout.pki("ca.crt"))
-        .file("kubelet-client-certificate", &layout.pki("apiserver-kubelet.crt"))
+        .file(
+            "kubelet-client-certificate",
+            &layout.pki("apiserver-kubelet.crt"),
+        )
         .file("kubelet-client-key", &layout.pki("apiserver-kubelet.key"))
         .flag("kubelet-preferred-address-types", "InternalIP")
         // One machine, many clients: a benchmark measures the controller, not this limit.
@@ -60,7 +76,9 @@ pub(super) async fn start(cluster: &Cluster) -> Result<()> {
         launch.flag("advertise-address", NODE_ADDRESS)
     } else {
         // Nobody reaches it through a Service, and an endpoint on loopback would be refused.
-        launch.flag("endpoint-reconciler-type", "none").flag("advertise-address", "127.0.0.1")
+        launch
+            .flag("endpoint-reconciler-type", "none")
+            .flag("advertise-address", "127.0.0.1")
     };
     if cluster.info.audit {
         let policy = layout.path("audit-policy.yaml");

@@ -51,7 +51,11 @@ pub async fn delete(client: &Client, objects: &[Value], namespace: Option<&str>)
     let mut known = BTreeMap::new();
     for object in objects.iter().rev() {
         let target = Target::find(client, object, namespace, &mut known).await?;
-        match target.api.delete(&target.name, &DeleteParams::default()).await {
+        match target
+            .api
+            .delete(&target.name, &DeleteParams::default())
+            .await
+        {
             Err(kube::Error::Api(status)) if status.code == 404 => {}
             other => {
                 other.with_context(|| format!("cannot delete {}", target.label))?;
@@ -69,17 +73,27 @@ pub async fn crds(client: &Client, crds: &[Value]) -> Result<()> {
     let api: &Api<CustomResourceDefinition> = &Api::all(client.clone());
     futures::stream::iter(crds)
         .map(|crd| async move {
-            let name = crd["metadata"]["name"].as_str().context("a CRD has no name")?;
+            let name = crd["metadata"]["name"]
+                .as_str()
+                .context("a CRD has no name")?;
             let params = PatchParams::apply(MANAGER).force();
             let patched = api.patch(name, &params, &Patch::Apply(crd)).await;
             patched.with_context(|| format!("cannot apply the CRD {name}"))?;
-            eventually(&format!("the CRD {name}"), Duration::from_secs(30), || async {
-                let status = api.get(name).await?.status.unwrap_or_default();
-                let established = status.conditions.into_iter().flatten().any(|condition| {
-                    condition.type_ == "Established" && condition.status == "True"
-                });
-                if established { Ok(()) } else { bail!("it is not established") }
-            })
+            eventually(
+                &format!("the CRD {name}"),
+                Duration::from_secs(30),
+                || async {
+                    let status = api.get(name).await?.status.unwrap_or_default();
+                    let established = status.conditions.into_iter().flatten().any(|condition| {
+                        condition.type_ == "Established" && condition.status == "True"
+                    });
+                    if established {
+                        Ok(())
+                    } else {
+                        bail!("it is not established")
+                    }
+                },
+            )
             .await
         })
         .buffer_unordered(8)
@@ -120,9 +134,10 @@ impl Target {
         let (resource, capabilities) = known.get(&key).context("just inserted")?;
         let own = object["metadata"]["namespace"].as_str();
         let (api, label) = match capabilities.scope {
-            Scope::Cluster => {
-                (Api::all_with(client.clone(), resource), format!("{kind} {name}"))
-            }
+            Scope::Cluster => (
+                Api::all_with(client.clone(), resource),
+                format!("{kind} {name}"),
+            ),
             Scope::Namespaced => {
                 let namespace = own.or(namespace).unwrap_or("default");
                 let api = Api::namespaced_with(client.clone(), namespace, resource);

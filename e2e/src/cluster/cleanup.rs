@@ -34,6 +34,7 @@ pub(super) async fn everything(layout: &Layout) -> Result<()> {
         remove_control_groups();
         remove_log_links(layout.root());
         remove_shim_sockets(layout);
+        remove_network_results();
     }
     layout.clear()
 }
@@ -48,10 +49,21 @@ async fn end_containers(layout: &Layout) -> Result<()> {
     for &(pid, start) in &victims {
         signal_process(pid, start, Signal::KILL);
     }
-    eventually("the end of the containers", Duration::from_secs(15), || async {
-        let left = victims.iter().filter(|(pid, start)| start_time(*pid) == Some(*start)).count();
-        if left > 0 { bail!("{left} processes are still there") } else { Ok(()) }
-    })
+    eventually(
+        "the end of the containers",
+        Duration::from_secs(15),
+        || async {
+            let left = victims
+                .iter()
+                .filter(|(pid, start)| start_time(*pid) == Some(*start))
+                .count();
+            if left > 0 {
+                bail!("{left} processes are still there")
+            } else {
+                Ok(())
+            }
+        },
+    )
     .await
 }
 
@@ -66,15 +78,17 @@ fn container_process(folder: &Path) -> Option<(u32, u64)> {
 /// containerd's shims: they outlive it, and name its socket in their command line.
 fn shims(layout: &Layout) -> Vec<(u32, u64)> {
     let socket = layout.containerd_socket().display().to_string();
-    let processes = entries(Path::new("/proc")).into_iter().filter_map(|folder| {
-        let pid: u32 = folder.file_name()?.to_str()?.parse().ok()?;
-        let line = std::fs::read(folder.join("cmdline")).ok()?;
-        let line = String::from_utf8_lossy(&line).into_owned();
-        let mut words = line.split('\0');
-        let is_shim = words.next()?.ends_with("containerd-shim-runc-v2");
-        (is_shim && words.any(|word| word == socket)).then_some(())?;
-        Some((pid, start_time(pid)?))
-    });
+    let processes = entries(Path::new("/proc"))
+        .into_iter()
+        .filter_map(|folder| {
+            let pid: u32 = folder.file_name()?.to_str()?.parse().ok()?;
+            let line = std::fs::read(folder.join("cmdline")).ok()?;
+            let line = String::from_utf8_lossy(&line).into_owned();
+            let mut words = line.split('\0');
+            let is_shim = words.next()?.ends_with("containerd-shim-runc-v2");
+            (is_shim && words.any(|word| word == socket)).then_some(())?;
+            Some((pid, start_time(pid)?))
+        });
     processes.collect()
 }
 
@@ -125,11 +139,32 @@ fn remove_log_links(root: &Path) {
 
 /// Removes the shims' sockets, which lie outside of the folder.
 fn remove_shim_sockets(layout: &Layout) {
-    let tasks = layout.path("containerd/state/io.containerd.runtime.v2.task").join(NAMESPACE);
+    let tasks = layout
+        .path("containerd/state/io.containerd.runtime.v2.task")
+        .join(NAMESPACE);
     for bundle in entries(&tasks) {
         let address = std::fs::read_to_string(bundle.join("address")).unwrap_or_default();
         if let Some(path) = address.trim().strip_prefix("unix://") {
             let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+/// Removes what the CNI library remembers of our pods, in a place of its own: files named after our network, and the
+/// same pods' loopback.
+fn remove_network_results() {
+    let folder = Path::new("/var/lib/cni/results");
+    for file in entries(folder) {
+        let name = file
+            .file_name()
+            .and_then(|name| name.to_str())
+            .unwrap_or_default();
+        let ours = name
+            .strip_prefix(containerd::NETWORK)
+            .and_then(|name| name.strip_prefix('-'));
+        if let Some(pod) = ours.and_then(|name| name.strip_suffix("-eth0")) {
+            let _ = std::fs::remove_file(folder.join(format!("cni-loopback-{pod}-lo")));
+            let _ = std::fs::remove_file(&file);
         }
     }
 }

@@ -88,7 +88,11 @@ impl Cluster {
         self.processes
             .ready(name, limit, || async {
                 let answer = self.http.get(url).send().await?;
-                ensure!(answer.status().is_success(), "{url} says {}", answer.status());
+                ensure!(
+                    answer.status().is_success(),
+                    "{url} says {}",
+                    answer.status()
+                );
                 Ok(())
             })
             .await

@@ -18,6 +18,9 @@ pub(super) const NAME: &str = "containerd";
 /// Where images of pods live inside containerd.
 pub(super) const NAMESPACE: &str = "k8s.io";
 
+/// The name of the pods' network.
+pub(super) const NETWORK: &str = "sluice";
+
 /// Starts containerd and waits until it answers.
 pub(super) async fn start(cluster: &Cluster) -> Result<()> {
     let step = cluster.reporter.step(NAME);
@@ -26,11 +29,18 @@ pub(super) async fn start(cluster: &Cluster) -> Result<()> {
     let config = layout.path("containerd/config.toml");
     write(&config, &configuration(layout))?;
     let program = std::path::Path::new("/usr/bin/containerd");
-    cluster.processes.ensure(Launch::new(NAME, program).arg("--config").arg(&config))?;
+    cluster
+        .processes
+        .ensure(Launch::new(NAME, program).arg("--config").arg(&config))?;
     cluster
         .processes
         .ready(NAME, Duration::from_secs(30), || async {
-            ctr(layout).args(["version"]).limit(Duration::from_secs(5)).run().await.map(drop)
+            ctr(layout)
+                .args(["version"])
+                .limit(Duration::from_secs(5))
+                .run()
+                .await
+                .map(drop)
         })
         .await?;
     step.done("");
@@ -40,7 +50,10 @@ pub(super) async fn start(cluster: &Cluster) -> Result<()> {
 /// containerd's own client, set to this cluster's images and containers.
 pub(super) fn ctr(layout: &Layout) -> Command {
     let socket = layout.containerd_socket();
-    Command::new("ctr").arg("--address").arg(socket).args(["--namespace", NAMESPACE])
+    Command::new("ctr")
+        .arg("--address")
+        .arg(socket)
+        .args(["--namespace", NAMESPACE])
 }
 
 /// Why each line that is not obvious is there:
@@ -99,7 +112,7 @@ fn network(layout: &Layout) -> String {
     let addresses = layout.path("cni/addresses");
     serde_json::json!({
         "cniVersion": "1.0.0",
-        "name": "sluice",
+        "name": NETWORK,
         "plugins": [
             {
                 "type": "ptp",

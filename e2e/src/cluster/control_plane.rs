@@ -15,11 +15,11 @@ use super::process::start_time;
 use super::{Cluster, Options, cleanup, lifecycle};
 use crate::progress::Reporter;
 
-/// Ends the processes given as arguments if they still are what they were, when the input ends.
+/// When the input ends: ends the processes that the folder knows, if they still are what they were.
 const WATCHDOG: &str = r#"
-dir=$1; shift
+dir=$1
 cat >/dev/null
-for pid in "$@"; do
+for pid in $(sed -n 's/^  "pid": \([0-9]*\),$/\1/p' "$dir"/run/*.json); do
     tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep -qF "$dir" && kill -9 "$pid"
 done
 rm -rf "$dir"
@@ -71,12 +71,9 @@ async fn attempt(controllers: bool) -> Result<ControlPlane> {
         xtask: PathBuf::new(),
     })
     .await?;
-    let processes = cluster.processes();
-    let pids = processes.names().into_iter().filter_map(|name| processes.pid(&name));
     let watchdog = std::process::Command::new("sh")
         .args(["-c", WATCHDOG, "sluice-watchdog"])
         .arg(&state)
-        .args(pids.map(|pid| pid.to_string()))
         .stdin(Stdio::piped())
         .spawn()
         .context("cannot start the watchdog")?;
@@ -112,7 +109,10 @@ async fn sweep() {
 
 /// Whether the program that a folder is named after is gone.
 fn is_orphan(path: &Path) -> bool {
-    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let name = path
+        .file_name()
+        .and_then(|name| name.to_str())
+        .unwrap_or_default();
     let mut numbers = name.split('-');
     let pid = numbers.next().and_then(|pid| pid.parse().ok());
     let start: Option<u64> = numbers.next().and_then(|start| start.parse().ok());

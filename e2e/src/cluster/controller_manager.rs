@@ -29,7 +29,10 @@ pub(super) async fn start(cluster: &Cluster) -> Result<()> {
             .file("root-ca-file", &layout.pki("ca.crt"))
             .file("cluster-signing-cert-file", &layout.pki("ca.crt"))
             .file("cluster-signing-key-file", &layout.pki("ca.key"))
-            .file("service-account-private-key-file", &layout.pki("service-accounts.key"))
+            .file(
+                "service-account-private-key-file",
+                &layout.pki("service-accounts.key"),
+            )
             // The default of 20 requests a second would be what a benchmark measures.
             .flag("kube-api-qps", 2000)
             .flag("kube-api-burst", 4000)

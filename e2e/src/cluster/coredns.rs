@@ -19,16 +19,31 @@ pub(super) async fn start(cluster: &Cluster) -> Result<()> {
     let config = cluster.layout.path("Corefile");
     write(&config, &configuration(cluster))?;
     cluster.processes.ensure(
-        Launch::new(NAME, cluster.tools.path(Program::CoreDns)?).arg("-conf").arg(&config),
+        Launch::new(NAME, cluster.tools.path(Program::CoreDns)?)
+            .arg("-conf")
+            .arg(&config),
     )?;
     let ports = [
-        Port { name: "dns", protocol: "UDP", service: 53, process: 53 },
-        Port { name: "dns-tcp", protocol: "TCP", service: 53, process: 53 },
+        Port {
+            name: "dns",
+            protocol: "UDP",
+            service: 53,
+            process: 53,
+        },
+        Port {
+            name: "dns-tcp",
+            protocol: "TCP",
+            service: 53,
+            process: 53,
+        },
     ];
     let address = SERVICE_DNS.to_string();
     let objects = outside::service("kube-system", "kube-dns", Some(&address), &ports);
     apply::objects(&cluster.client().await?, &objects, None).await?;
-    let url = format!("http://127.0.0.1:{}/ready", cluster.info.ports.coredns_ready);
+    let url = format!(
+        "http://127.0.0.1:{}/ready",
+        cluster.info.ports.coredns_ready
+    );
     cluster.healthy(NAME, &url, Duration::from_secs(30)).await?;
     step.done("");
     Ok(())

@@ -37,7 +37,10 @@ pub(super) fn start(cluster: &Cluster, program: &Path) -> Result<()> {
     cluster.processes.ensure(
         Launch::new(NAME, program)
             .arg("discover-pods")
-            .file("kubeconfig", &cluster.layout.kubeconfig_of(super::prometheus::NAME))
+            .file(
+                "kubeconfig",
+                &cluster.layout.kubeconfig_of(super::prometheus::NAME),
+            )
             .file("file", &file(cluster)),
     )
 }
@@ -103,7 +106,10 @@ fn key(pod: &Pod) -> String {
 /// The targets of a pod; none while it has no address or after it has ended.
 fn targets_of(pod: &Pod) -> Vec<Value> {
     let status = pod.status.clone().unwrap_or_default();
-    let Some(address) = status.pod_ip.filter(|_| status.phase.as_deref() == Some("Running")) else {
+    let Some(address) = status
+        .pod_ip
+        .filter(|_| status.phase.as_deref() == Some("Running"))
+    else {
         return Vec::new();
     };
     let mut common = Map::new();
@@ -121,7 +127,9 @@ fn targets_of(pod: &Pod) -> Vec<Value> {
         label(&format!("pod_annotation_{}", sanitize(name)), value.clone());
     }
     let containers = pod.spec.iter().flat_map(|spec| &spec.containers);
-    containers.flat_map(|container| container_targets(container, &address, &common)).collect()
+    containers
+        .flat_map(|container| container_targets(container, &address, &common))
+        .collect()
 }
 
 fn container_targets(
@@ -132,7 +140,10 @@ fn container_targets(
     let target = |port: Option<&ContainerPort>| {
         let mut labels = common.clone();
         let mut label = |name: &str, value: String| {
-            labels.insert(format!("__meta_kubernetes_pod_container_{name}"), json!(value));
+            labels.insert(
+                format!("__meta_kubernetes_pod_container_{name}"),
+                json!(value),
+            );
         };
         label("name", container.name.clone());
         let mut place = address.to_owned();
@@ -151,7 +162,9 @@ fn container_targets(
 
 /// The name of a label as Prometheus allows it.
 fn sanitize(name: &str) -> String {
-    name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect()
+    name.chars()
+        .map(|c| if c.is_ascii_alphanumeric() { c } else { '_' })
+        .collect()
 }
 
 #[cfg(test)]
@@ -183,9 +196,18 @@ mod tests {
         let places: Vec<&Value> = targets.iter().map(|target| &target["targets"][0]).collect();
         assert_eq!(places, ["10.244.0.7:8080", "10.244.0.7:9100", "10.244.0.7"]);
         let labels = &targets[1]["labels"];
-        assert_eq!(labels["__meta_kubernetes_pod_container_port_name"], "metrics");
-        assert_eq!(labels["__meta_kubernetes_pod_label_app_kubernetes_io_name"], "web");
-        assert_eq!(labels["__meta_kubernetes_pod_annotation_prometheus_io_scrape"], "true");
+        assert_eq!(
+            labels["__meta_kubernetes_pod_container_port_name"],
+            "metrics"
+        );
+        assert_eq!(
+            labels["__meta_kubernetes_pod_label_app_kubernetes_io_name"],
+            "web"
+        );
+        assert_eq!(
+            labels["__meta_kubernetes_pod_annotation_prometheus_io_scrape"],
+            "true"
+        );
     }
 
     #[test]

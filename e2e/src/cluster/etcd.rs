@@ -35,7 +35,14 @@ pub(super) async fn start(cluster: &Cluster) -> Result<()> {
     cluster
         .processes
         .ready(NAME, Duration::from_secs(30), || async {
-            let text = cluster.http.get(&health).send().await?.error_for_status()?.text().await?;
+            let text = cluster
+                .http
+                .get(&health)
+                .send()
+                .await?
+                .error_for_status()?
+                .text()
+                .await?;
             ensure!(text.contains("true"), "it says {text}");
             Ok(())
         })

@@ -27,15 +27,21 @@ pub(super) async fn start(cluster: &Cluster, program: &Path) -> Result<()> {
             .flag("listen", format_args!("127.0.0.1:{port}"))
             .flag("listen", format_args!("{NODE_ADDRESS}:{port}")),
     )?;
-    cluster.healthy(NAME, &cluster.info.git_url(), Duration::from_secs(10)).await?;
+    cluster
+        .healthy(NAME, &cluster.info.git_url(), Duration::from_secs(10))
+        .await?;
     step.done(cluster.info.git_url());
     Ok(())
 }
 
 /// Lets pods find the Git server by name.
 pub(super) async fn service(cluster: &Cluster) -> Result<()> {
-    let ports =
-        [Port { name: "http", protocol: "TCP", service: 80, process: cluster.info.ports.git }];
+    let ports = [Port {
+        name: "http",
+        protocol: "TCP",
+        service: 80,
+        process: cluster.info.ports.git,
+    }];
     let objects = outside::service("git", "git", None, &ports);
     apply::objects(&cluster.client().await?, &objects, None).await
 }
@@ -66,12 +72,24 @@ impl Cluster {
                 .with_context(|| format!("cannot create {}", folder.display()))?;
         }
         let url = format!("http://{NODE_ADDRESS}:{}/{name}.git", self.info.ports.git);
-        let repository = Repository { url, work, home: self.layout.path("home") };
+        let repository = Repository {
+            url,
+            work,
+            home: self.layout.path("home"),
+        };
         let bare = bare.display().to_string();
-        repository.git(&["init", "--quiet", "--bare", "--initial-branch=main", &bare]).await?;
-        repository.git(&["-C", &bare, "config", "http.receivepack", "true"]).await?;
-        repository.git(&["init", "--quiet", "--initial-branch=main", "."]).await?;
-        repository.git(&["remote", "add", "origin", &repository.url]).await?;
+        repository
+            .git(&["init", "--quiet", "--bare", "--initial-branch=main", &bare])
+            .await?;
+        repository
+            .git(&["-C", &bare, "config", "http.receivepack", "true"])
+            .await?;
+        repository
+            .git(&["init", "--quiet", "--initial-branch=main", "."])
+            .await?;
+        repository
+            .git(&["remote", "add", "origin", &repository.url])
+            .await?;
         Ok(repository)
     }
 }
@@ -88,8 +106,14 @@ impl Repository {
         }
         std::fs::create_dir_all(work)?;
         let home = work.join(".git");
-        let repository = Self { url: url.to_owned(), work: work.to_owned(), home };
-        repository.git(&["init", "--quiet", "--initial-branch=main", "."]).await?;
+        let repository = Self {
+            url: url.to_owned(),
+            work: work.to_owned(),
+            home,
+        };
+        repository
+            .git(&["init", "--quiet", "--initial-branch=main", "."])
+            .await?;
         repository.git(&["remote", "add", "origin", url]).await?;
         Ok(repository)
     }
@@ -108,8 +132,10 @@ impl Repository {
             }
         }
         self.git(&["add", "--all"]).await?;
-        self.git(&["commit", "--quiet", "--message", message]).await?;
-        self.git(&["push", "--quiet", "--force", "origin", "HEAD:main"]).await?;
+        self.git(&["commit", "--quiet", "--message", message])
+            .await?;
+        self.git(&["push", "--quiet", "--force", "origin", "HEAD:main"])
+            .await?;
         self.head().await
     }
 

@@ -40,7 +40,10 @@ struct Server {
 /// # Errors
 /// When an address cannot be bound.
 pub async fn serve(root: &Path, addresses: &[SocketAddr]) -> Result<()> {
-    let server = Arc::new(Server { root: root.to_owned(), slots: Semaphore::new(AT_ONCE) });
+    let server = Arc::new(Server {
+        root: root.to_owned(),
+        slots: Semaphore::new(AT_ONCE),
+    });
     let app = Router::new().fallback(handle).with_state(server);
     let mut listeners = tokio::task::JoinSet::new();
     for address in addresses {
@@ -52,7 +55,9 @@ pub async fn serve(root: &Path, addresses: &[SocketAddr]) -> Result<()> {
         listeners.spawn(async move { axum::serve(listener, app).await });
     }
     while let Some(ended) = listeners.join_next().await {
-        ended.context("a listener broke")?.context("a listener ended")?;
+        ended
+            .context("a listener broke")?
+            .context("a listener ended")?;
     }
     Ok(())
 }
@@ -67,9 +72,15 @@ async fn handle(State(server): State<Arc<Server>>, request: Request) -> Response
         Ok(Ok(response)) => response,
         Ok(Err(error)) => {
             eprintln!("{line}: {error:#}");
-            text(StatusCode::INTERNAL_SERVER_ERROR, "git http-backend failed\n")
+            text(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "git http-backend failed\n",
+            )
         }
-        Err(_) => text(StatusCode::GATEWAY_TIMEOUT, "git http-backend took too long\n"),
+        Err(_) => text(
+            StatusCode::GATEWAY_TIMEOUT,
+            "git http-backend took too long\n",
+        ),
     };
     eprintln!("{line} {}", response.status().as_u16());
     response
@@ -77,9 +88,18 @@ async fn handle(State(server): State<Arc<Server>>, request: Request) -> Response
 
 /// Runs one request through the CGI program. Input is fed while output is read: a large push needs both at once.
 async fn gateway(server: &Server, request: Request) -> Result<Response> {
-    let _slot = server.slots.acquire().await.context("the server is closing")?;
+    let _slot = server
+        .slots
+        .acquire()
+        .await
+        .context("the server is closing")?;
     let (parts, body) = request.into_parts();
-    let header = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok());
+    let header = |name: &str| {
+        parts
+            .headers
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+    };
     let mut command = tokio::process::Command::new(BACKEND);
     command
         .env_clear()
@@ -117,7 +137,10 @@ async fn gateway(server: &Server, request: Request) -> Result<Response> {
     });
     let mut output = BufReader::new(stdout);
     let (status, headers) = read_head(&mut output).await?;
-    let body = Body::from_stream(ReaderStream::new(Output { output, _child: child }));
+    let body = Body::from_stream(ReaderStream::new(Output {
+        output,
+        _child: child,
+    }));
     let mut response = Response::new(body);
     *response.status_mut() = status;
     *response.headers_mut() = headers;
@@ -146,17 +169,24 @@ async fn read_head<R: AsyncBufReadExt + Unpin>(output: &mut R) -> Result<(Status
     let mut headers = HeaderMap::new();
     loop {
         let mut line = String::new();
-        let read = output.read_line(&mut line).await.context("cannot read the answer")?;
+        let read = output
+            .read_line(&mut line)
+            .await
+            .context("cannot read the answer")?;
         let line = line.trim_end();
         if line.is_empty() {
             anyhow::ensure!(read > 0, "git http-backend ended without an answer");
             return Ok((status, headers));
         }
-        let (name, value) = line.split_once(':').with_context(|| format!("odd header {line}"))?;
+        let (name, value) = line
+            .split_once(':')
+            .with_context(|| format!("odd header {line}"))?;
         let value = value.trim();
         if name.eq_ignore_ascii_case("status") {
             let code = value.split(' ').next().unwrap_or_default();
-            status = code.parse().with_context(|| format!("odd status {value}"))?;
+            status = code
+                .parse()
+                .with_context(|| format!("odd status {value}"))?;
         } else {
             headers.append(
                 HeaderName::try_from(name).with_context(|| format!("odd header {line}"))?,

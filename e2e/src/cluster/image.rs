@@ -57,12 +57,24 @@ impl Image {
 
     /// Adds a file; folders above it are made with mode 755.
     pub fn file(self, path: &str, mode: u32, bytes: impl Into<Vec<u8>>) -> Self {
-        self.entry(path, Entry::File { mode, bytes: Bytes::Here(bytes.into()) })
+        self.entry(
+            path,
+            Entry::File {
+                mode,
+                bytes: Bytes::Here(bytes.into()),
+            },
+        )
     }
 
     /// Adds a program of this machine. It must be a static one: see [`Image::program_with_libraries`] for others.
     pub fn program(self, path: &str, source: &Path) -> Self {
-        self.entry(path, Entry::File { mode: 0o755, bytes: Bytes::At(source.to_owned()) })
+        self.entry(
+            path,
+            Entry::File {
+                mode: 0o755,
+                bytes: Bytes::At(source.to_owned()),
+            },
+        )
     }
 
     /// Adds a program of this machine together with the shared libraries that it is linked to, each at the path at
@@ -81,7 +93,9 @@ impl Image {
         for line in text.lines() {
             match library(line) {
                 Library::At(place) => self = self.program(place, Path::new(place)),
-                Library::Missing(name) => bail!("{} needs {name}, which is missing", source.display()),
+                Library::Missing(name) => {
+                    bail!("{} needs {name}, which is missing", source.display())
+                }
                 Library::None => {}
             }
         }
@@ -95,11 +109,17 @@ impl Image {
 
     /// Adds a symbolic link.
     pub fn link(self, path: impl AsRef<str>, target: &str) -> Self {
-        self.entry(path.as_ref(), Entry::Link { target: target.to_owned() })
+        self.entry(
+            path.as_ref(),
+            Entry::Link {
+                target: target.to_owned(),
+            },
+        )
     }
 
     fn entry(mut self, path: &str, entry: Entry) -> Self {
-        self.entries.insert(path.trim_matches('/').to_owned(), entry);
+        self.entries
+            .insert(path.trim_matches('/').to_owned(), entry);
         self
     }
 
@@ -163,7 +183,9 @@ impl Image {
         append(&mut tar, &config_file, 0o644, &config)?;
         append(&mut tar, &layer_file, 0o644, &layer)?;
         append(&mut tar, "manifest.json", 0o644, &manifest)?;
-        tar.into_inner()?.flush().context("cannot write the archive")
+        tar.into_inner()?
+            .flush()
+            .context("cannot write the archive")
     }
 
     fn layer(&self) -> Result<Vec<u8>> {
@@ -183,10 +205,16 @@ impl Image {
                 Entry::Link { target } => {
                     special(&mut tar, path, EntryType::Symlink, 0o777, Some(target))?;
                 }
-                Entry::File { mode, bytes: Bytes::Here(bytes) } => {
+                Entry::File {
+                    mode,
+                    bytes: Bytes::Here(bytes),
+                } => {
                     append(&mut tar, path, *mode, bytes)?;
                 }
-                Entry::File { mode, bytes: Bytes::At(source) } => {
+                Entry::File {
+                    mode,
+                    bytes: Bytes::At(source),
+                } => {
                     let bytes = std::fs::read(source)
                         .with_context(|| format!("cannot read {}", source.display()))?;
                     append(&mut tar, path, *mode, &bytes)?;
@@ -206,8 +234,11 @@ impl Cluster {
     pub async fn import(&self, image: &Image) -> Result<()> {
         let folder = self.layout.path("images");
         std::fs::create_dir_all(&folder)?;
-        let file_name: String =
-            image.name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+        let file_name: String = image
+            .name
+            .chars()
+            .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
+            .collect();
         let archive = folder.join(format!("{file_name}.tar"));
         let built = {
             let (image, archive) = (image.clone(), archive.clone());
@@ -263,7 +294,8 @@ fn append<W: Write>(tar: &mut Builder<W>, path: &str, mode: u32, bytes: &[u8]) -
     header.set_size(bytes.len() as u64);
     header.set_mode(mode);
     header.set_mtime(0);
-    tar.append_data(&mut header, path, bytes).with_context(|| format!("cannot add {path}"))
+    tar.append_data(&mut header, path, bytes)
+        .with_context(|| format!("cannot add {path}"))
 }
 
 fn special(
@@ -286,7 +318,10 @@ fn special(
 }
 
 fn hex(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    Sha256::digest(bytes)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 fn architecture() -> &'static str {
@@ -338,7 +373,10 @@ mod tests {
         assert_eq!(config["config"]["User"], "65532:65532");
         assert_eq!(config["config"]["Env"], json!(["MODE=test"]));
         let digest = layer_file.trim_end_matches(".tar");
-        assert_eq!(config["rootfs"]["diff_ids"], json!([format!("sha256:{digest}")]));
+        assert_eq!(
+            config["rootfs"]["diff_ids"],
+            json!([format!("sha256:{digest}")])
+        );
         assert_eq!(hex(&files[layer_file]), digest);
         let mut layer = tar::Archive::new(files[layer_file].as_slice());
         let names: Vec<String> = layer
@@ -366,8 +404,14 @@ mod tests {
             Library::Missing(name) => format!("missing {name}"),
             Library::None => String::new(),
         };
-        assert_eq!(at("\tlibz.so.1 => /lib/libz.so.1 (0x00007f)"), "/lib/libz.so.1");
-        assert_eq!(at("\t/lib64/ld-linux-x86-64.so.2 (0x00007f)"), "/lib64/ld-linux-x86-64.so.2");
+        assert_eq!(
+            at("\tlibz.so.1 => /lib/libz.so.1 (0x00007f)"),
+            "/lib/libz.so.1"
+        );
+        assert_eq!(
+            at("\t/lib64/ld-linux-x86-64.so.2 (0x00007f)"),
+            "/lib64/ld-linux-x86-64.so.2"
+        );
         assert_eq!(at("\tlibx.so => not found"), "missing libx.so");
         assert_eq!(at("\tlinux-vdso.so.1 (0x00007ffd)"), "");
     }

@@ -23,7 +23,8 @@ pub(super) fn ensure(layout: &Layout, server: &str) -> Result<()> {
 fn render(layout: &Layout, server: &str, client: &str) -> Result<String> {
     let encoded = |file: String| -> Result<String> {
         let path = layout.pki(&file);
-        let bytes = std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let bytes =
+            std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
         Ok(STANDARD.encode(bytes))
     };
     // JSON is YAML, and every reader of a kubeconfig takes it.

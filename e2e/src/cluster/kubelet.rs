@@ -22,7 +22,10 @@ pub(super) async fn start(cluster: &Cluster) -> Result<()> {
     let config = layout.path("kubelet.json");
     write(&config, &configuration(cluster).to_string())?;
     // Pods resolve names through the cluster alone, whatever this machine's own resolver says.
-    write(&layout.path("resolv.conf"), &format!("nameserver {NODE_ADDRESS}\n"))?;
+    write(
+        &layout.path("resolv.conf"),
+        &format!("nameserver {NODE_ADDRESS}\n"),
+    )?;
     cluster.processes.ensure(
         Launch::new(NAME, cluster.tools.path(Program::Kubelet)?)
             .file("config", &config)
@@ -36,10 +39,19 @@ pub(super) async fn start(cluster: &Cluster) -> Result<()> {
         .processes
         .ready(NAME, Duration::from_secs(60), || async {
             let node = nodes.get(NODE_NAME).await?;
-            let conditions = node.status.and_then(|status| status.conditions).unwrap_or_default();
-            let ready = conditions.iter().find(|condition| condition.type_ == "Ready");
+            let conditions = node
+                .status
+                .and_then(|status| status.conditions)
+                .unwrap_or_default();
+            let ready = conditions
+                .iter()
+                .find(|condition| condition.type_ == "Ready");
             let ready = ready.context("the node has no condition Ready yet")?;
-            ensure!(ready.status == "True", "{}", ready.message.clone().unwrap_or_default());
+            ensure!(
+                ready.status == "True",
+                "{}",
+                ready.message.clone().unwrap_or_default()
+            );
             Ok(())
         })
         .await

@@ -8,9 +8,9 @@ use kube::Api;
 use kube::api::{ListParams, PostParams};
 use serde_json::{Value, json};
 
+use super::Cluster;
 use super::layout::{Kind, NODE_ADDRESS, SIMULATED_PODS};
 use super::process::Launch;
-use super::Cluster;
 use crate::install::{self, Profile, Program};
 
 /// The process's name.
@@ -47,7 +47,10 @@ impl Cluster {
             )
             .flag("cidr", SIMULATED_PODS)
             .flag("node-ip", NODE_ADDRESS)
-            .flag("server-address", format_args!("127.0.0.1:{}", self.info.ports.kwok))
+            .flag(
+                "server-address",
+                format_args!("127.0.0.1:{}", self.info.ports.kwok),
+            )
             .flag("node-lease-duration-seconds", 200);
         for stage in install::manifests(&self.reporter).await?.kwok_stages {
             launch = launch.file("config", &stage);
@@ -80,7 +83,10 @@ impl Cluster {
 fn is_ready(node: &Node) -> bool {
     let status = node.status.as_ref();
     let conditions = status.and_then(|status| status.conditions.as_ref());
-    conditions.into_iter().flatten().any(|c| c.type_ == "Ready" && c.status == "True")
+    conditions
+        .into_iter()
+        .flatten()
+        .any(|c| c.type_ == "Ready" && c.status == "True")
 }
 
 fn node(index: usize) -> Value {

@@ -131,7 +131,10 @@ impl Layout {
             if entries.next().is_some() {
                 bail!("{root} holds files that are not a cluster's: choose another state folder");
             }
-            write(&self.path(MARKER), "This folder belongs to a Sluice development cluster.\n")?;
+            write(
+                &self.path(MARKER),
+                "This folder belongs to a Sluice development cluster.\n",
+            )?;
         }
         for folder in ["logs", "run", "pki", "kubeconfig", "home"] {
             std::fs::create_dir_all(self.path(folder))?;
@@ -154,7 +157,10 @@ impl Layout {
             std::fs::read_dir(&self.root).with_context(|| format!("cannot read {root}"))?;
         for entry in entries {
             let entry = entry?;
-            if [MARKER, "logs", "lock"].iter().any(|keep| entry.file_name() == *keep) {
+            if [MARKER, "logs", "lock"]
+                .iter()
+                .any(|keep| entry.file_name() == *keep)
+            {
                 continue;
             }
             let path = entry.path();
@@ -176,7 +182,10 @@ impl Layout {
 
     /// Keeps what was fixed at the start.
     pub(super) fn save(&self, info: &Info) -> Result<()> {
-        write(&self.path("cluster.json"), &serde_json::to_string_pretty(info)?)
+        write(
+            &self.path("cluster.json"),
+            &serde_json::to_string_pretty(info)?,
+        )
     }
 }
 
@@ -216,7 +225,13 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("thesis.tex"), "years of work").unwrap();
         let layout = Layout::new(dir.path()).unwrap();
-        assert!(layout.claim().unwrap_err().to_string().contains("choose another"));
+        assert!(
+            layout
+                .claim()
+                .unwrap_err()
+                .to_string()
+                .contains("choose another")
+        );
         layout.clear().unwrap();
         assert!(dir.path().join("thesis.tex").exists());
     }
@@ -235,6 +250,11 @@ mod tests {
     #[test]
     fn a_path_too_long_for_sockets_is_refused() {
         let long = Path::new("/tmp").join("x".repeat(80));
-        assert!(Layout::new(&long).unwrap_err().to_string().contains("too long for the sockets"));
+        assert!(
+            Layout::new(&long)
+                .unwrap_err()
+                .to_string()
+                .contains("too long for the sockets")
+        );
     }
 }

@@ -62,7 +62,10 @@ pub async fn down(state: &Path) -> Result<()> {
 
 /// What was fixed by an earlier start that came to its end in this boot, if it fits what is wanted now.
 fn usable(layout: &Layout, options: &Options) -> Result<Option<Info>> {
-    let Some(info) = layout.info().filter(|info| info.complete && info.boot == boot()) else {
+    let Some(info) = layout
+        .info()
+        .filter(|info| info.complete && info.boot == boot())
+    else {
         return Ok(None);
     };
     let state = layout.root().display();
@@ -106,7 +109,10 @@ async fn start(cluster: &Cluster, options: &Options) -> Result<()> {
         Kind::ControlPlane { controllers } => {
             control_plane.await?;
             if controllers {
-                tokio::try_join!(controller_manager::start(cluster), scheduler::start(cluster))?;
+                tokio::try_join!(
+                    controller_manager::start(cluster),
+                    scheduler::start(cluster)
+                )?;
             }
         }
         Kind::Full => {

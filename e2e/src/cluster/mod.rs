@@ -9,8 +9,8 @@
 //! Each process has a file of its own here. What all of them share is in [`layout`] (paths, addresses), `ports` and
 //! [`process`].
 
-pub mod apply;
 mod apiserver;
+pub mod apply;
 mod cleanup;
 mod client;
 mod containerd;
@@ -114,7 +114,14 @@ pub struct Cluster {
 impl Cluster {
     fn new(layout: Layout, info: Info, tools: Toolbox, reporter: Reporter) -> Result<Self> {
         let processes = Processes::new(&layout);
-        Ok(Self { layout, info, processes, tools, reporter, http: client::http()? })
+        Ok(Self {
+            layout,
+            info,
+            processes,
+            tools,
+            reporter,
+            http: client::http()?,
+        })
     }
 
     /// Takes a cluster that was started before, by this program or another.
@@ -123,9 +130,14 @@ impl Cluster {
     /// When there is none in that folder, or it did not come up; the error says how to start it.
     pub fn attach(state: &std::path::Path) -> Result<Self> {
         let layout = Layout::new(state)?;
-        let info = layout.info().filter(|info| info.complete && info.boot == layout::boot());
+        let info = layout
+            .info()
+            .filter(|info| info.complete && info.boot == layout::boot());
         let info = info.with_context(|| {
-            format!("no cluster is up in {}: run `cargo xtask cluster up`", state.display())
+            format!(
+                "no cluster is up in {}: run `cargo xtask cluster up`",
+                state.display()
+            )
         })?;
         Self::new(layout, info, Toolbox::locate()?, Reporter::silent())
     }
@@ -189,7 +201,11 @@ impl Cluster {
 
 impl Info {
     fn server(&self) -> String {
-        format!("https://{}:{}", apiserver::address(self.kind), self.ports.apiserver)
+        format!(
+            "https://{}:{}",
+            apiserver::address(self.kind),
+            self.ports.apiserver
+        )
     }
 
     fn web_url(&self) -> String {

@@ -44,7 +44,10 @@ impl Cluster {
             })
             .await?;
         }
-        Ok(Namespace { name, cluster: self.clone() })
+        Ok(Namespace {
+            name,
+            cluster: self.clone(),
+        })
     }
 }
 
@@ -68,7 +71,12 @@ impl Namespace {
     /// # Errors
     /// When it fails.
     pub async fn kubectl(&self, args: &[&str]) -> Result<String> {
-        self.cluster.kubectl_command()?.args(["--namespace", &self.name]).args(args).run().await
+        self.cluster
+            .kubectl_command()?
+            .args(["--namespace", &self.name])
+            .args(args)
+            .run()
+            .await
     }
 }
 
@@ -78,11 +86,22 @@ impl Drop for Namespace {
             eprintln!("namespace {} stays to be looked at", self.name);
             return;
         }
-        let Ok(kubectl) = self.cluster.tools.path(crate::install::Program::Kubectl) else { return };
+        let Ok(kubectl) = self.cluster.tools.path(crate::install::Program::Kubectl) else {
+            return;
+        };
         // Not awaited: the next test need not wait until this one's pods have ended.
         let _ = std::process::Command::new(kubectl)
-            .arg(format!("--kubeconfig={}", self.cluster.kubeconfig().display()))
-            .args(["delete", "namespace", &self.name, "--wait=false", "--request-timeout=10s"])
+            .arg(format!(
+                "--kubeconfig={}",
+                self.cluster.kubeconfig().display()
+            ))
+            .args([
+                "delete",
+                "namespace",
+                &self.name,
+                "--wait=false",
+                "--request-timeout=10s",
+            ])
             .stdout(std::process::Stdio::null())
             .stderr(std::process::Stdio::null())
             .status();

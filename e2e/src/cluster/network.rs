@@ -9,9 +9,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
-use super::layout::{
-    Info, Layout, NODE_ADDRESS, NODE_NETWORK, POD_NETWORK, SERVICE_NETWORK,
-};
+use super::layout::{Info, Layout, NODE_ADDRESS, NODE_NETWORK, POD_NETWORK, SERVICE_NETWORK};
 use crate::command::Command;
 
 /// The bridge that carries the node's address. It has no ports: packets to it never leave the kernel.
@@ -32,7 +30,10 @@ pub(super) fn node_prefix() -> String {
 
 /// Whether packets are forwarded between the machine's networks at present: `0` or `1`.
 pub(super) fn forwarding() -> String {
-    std::fs::read_to_string(FORWARDING).unwrap_or_default().trim().to_owned()
+    std::fs::read_to_string(FORWARDING)
+        .unwrap_or_default()
+        .trim()
+        .to_owned()
 }
 
 /// Creates what is missing of the bridge, the routes and the fence.
@@ -67,7 +68,11 @@ table inet {TABLE} {{
 }}
 "
     );
-    Command::new("nft").args(["-f", "-"]).input(fence).run().await?;
+    Command::new("nft")
+        .args(["-f", "-"])
+        .input(fence)
+        .run()
+        .await?;
     Ok(())
 }
 
@@ -80,7 +85,11 @@ pub(super) async fn remove(layout: &Layout, info: Option<&Info>) -> Result<()> {
     for [family, table] in KUBE_PROXY_TABLES.iter().chain(&[["inet", TABLE]]) {
         // Adding it first makes deleting it succeed when it is not there.
         let script = format!("table {family} {table}\ndelete table {family} {table}\n");
-        Command::new("nft").args(["-f", "-"]).input(script).run().await?;
+        Command::new("nft")
+            .args(["-f", "-"])
+            .input(script)
+            .run()
+            .await?;
     }
     // It may be gone with the machine's last boot.
     let _ = ip(&["route", "del", "unreachable", POD_NETWORK]).await;
@@ -111,7 +120,10 @@ async fn pod_interfaces() -> Result<Vec<String>> {
     let text = ip(&["-json", "route", "show", "root", POD_NETWORK]).await?;
     let routes: Vec<Value> = serde_json::from_str(&text).unwrap_or_default();
     let names = routes.iter().filter_map(|route| route["dev"].as_str());
-    Ok(names.filter(|name| name.starts_with("veth")).map(str::to_owned).collect())
+    Ok(names
+        .filter(|name| name.starts_with("veth"))
+        .map(str::to_owned)
+        .collect())
 }
 
 /// Refuses to start when the machine uses one of our networks for something else.

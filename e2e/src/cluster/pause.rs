@@ -24,7 +24,9 @@ pub(super) async fn start(cluster: &Cluster) -> Result<()> {
         .directory("/tmp", 0o1777)
         .env("PATH", "/bin")
         .entrypoint(["/bin/sh"]);
-    for applet in ["sh", "sleep", "cat", "ls", "echo", "env", "id", "nc", "true", "false", "httpd"] {
+    for applet in [
+        "sh", "sleep", "cat", "ls", "echo", "env", "id", "nc", "true", "false", "httpd",
+    ] {
         shell = shell.link(format!("/bin/{applet}"), "busybox");
     }
     cluster.import(&pause).await?;

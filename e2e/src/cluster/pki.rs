@@ -10,9 +10,7 @@ use rcgen::{
     KeyUsagePurpose, SanType, date_time_ymd,
 };
 
-use super::layout::{
-    Layout, NODE_ADDRESS, NODE_NAME, SERVICE_APISERVER, write, write_secret,
-};
+use super::layout::{Layout, NODE_ADDRESS, NODE_NAME, SERVICE_APISERVER, write, write_secret};
 
 /// Members may do everything.
 const ADMINISTRATORS: &str = "system:masters";
@@ -27,19 +25,51 @@ pub(super) struct Client {
 /// The clients that run as processes of the machine. Those that Kubernetes knows get its own rights for them, the
 /// others are administrators.
 pub(super) const CLIENTS: &[Client] = &[
-    Client { file: "admin", user: "admin", group: Some(ADMINISTRATORS) },
+    Client {
+        file: "admin",
+        user: "admin",
+        group: Some(ADMINISTRATORS),
+    },
     Client {
         file: "controller-manager",
         user: "system:kube-controller-manager",
         group: None,
     },
-    Client { file: "scheduler", user: "system:kube-scheduler", group: None },
-    Client { file: "kubelet", user: "system:node:node-1", group: Some("system:nodes") },
-    Client { file: "kube-proxy", user: "system:kube-proxy", group: None },
-    Client { file: "coredns", user: "coredns", group: Some(ADMINISTRATORS) },
-    Client { file: "traefik", user: "traefik", group: Some(ADMINISTRATORS) },
-    Client { file: "prometheus", user: "prometheus", group: Some(ADMINISTRATORS) },
-    Client { file: "kwok", user: "kwok", group: Some(ADMINISTRATORS) },
+    Client {
+        file: "scheduler",
+        user: "system:kube-scheduler",
+        group: None,
+    },
+    Client {
+        file: "kubelet",
+        user: "system:node:node-1",
+        group: Some("system:nodes"),
+    },
+    Client {
+        file: "kube-proxy",
+        user: "system:kube-proxy",
+        group: None,
+    },
+    Client {
+        file: "coredns",
+        user: "coredns",
+        group: Some(ADMINISTRATORS),
+    },
+    Client {
+        file: "traefik",
+        user: "traefik",
+        group: Some(ADMINISTRATORS),
+    },
+    Client {
+        file: "prometheus",
+        user: "prometheus",
+        group: Some(ADMINISTRATORS),
+    },
+    Client {
+        file: "kwok",
+        user: "kwok",
+        group: Some(ADMINISTRATORS),
+    },
 ];
 
 /// Makes all certificates unless they are there.
@@ -50,7 +80,12 @@ pub(super) fn ensure(layout: &Layout) -> Result<()> {
     let authority = Authority::new(layout)?;
     authority.server(layout, "apiserver", &apiserver_names()?)?;
     authority.server(layout, "kubelet-server", &kubelet_names()?)?;
-    authority.client(layout, "apiserver-kubelet", "kube-apiserver", Some(ADMINISTRATORS))?;
+    authority.client(
+        layout,
+        "apiserver-kubelet",
+        "kube-apiserver",
+        Some(ADMINISTRATORS),
+    )?;
     for client in CLIENTS {
         authority.client(layout, client.file, client.user, client.group)?;
     }
@@ -75,10 +110,14 @@ impl Authority {
             KeyUsagePurpose::CrlSign,
         ];
         let key = KeyPair::generate().context("cannot make a key")?;
-        let certificate = params.self_signed(&key).context("cannot sign the authority")?;
+        let certificate = params
+            .self_signed(&key)
+            .context("cannot sign the authority")?;
         write(&layout.pki("ca.crt"), &certificate.pem())?;
         write_secret(&layout.pki("ca.key"), &key.serialize_pem())?;
-        Ok(Self { issuer: Issuer::new(params, key) })
+        Ok(Self {
+            issuer: Issuer::new(params, key),
+        })
     }
 
     fn server(&self, layout: &Layout, name: &str, names: &[SanType]) -> Result<()> {
@@ -110,7 +149,9 @@ fn params(name: &str, group: Option<&str>) -> Result<CertificateParams> {
     let mut params = CertificateParams::new(Vec::new()).context("no certificate parameters")?;
     params.distinguished_name.push(DnType::CommonName, name);
     if let Some(group) = group {
-        params.distinguished_name.push(DnType::OrganizationName, group);
+        params
+            .distinguished_name
+            .push(DnType::OrganizationName, group);
     }
     // Whole years on both sides: the certificates die with the cluster, and no clock is wrong by that much.
     let year = i32::from(jiff::Zoned::now().year());
@@ -139,9 +180,16 @@ fn kubelet_names() -> Result<Vec<SanType>> {
 fn names(names: &[&str], addresses: &[Ipv4Addr]) -> Result<Vec<SanType>> {
     let mut all = Vec::new();
     for &name in names {
-        all.push(SanType::DnsName(name.try_into().with_context(|| format!("bad name {name}"))?));
+        all.push(SanType::DnsName(
+            name.try_into()
+                .with_context(|| format!("bad name {name}"))?,
+        ));
     }
-    all.extend(addresses.iter().map(|&address| SanType::IpAddress(IpAddr::V4(address))));
+    all.extend(
+        addresses
+            .iter()
+            .map(|&address| SanType::IpAddress(IpAddr::V4(address))),
+    );
     Ok(all)
 }
 
@@ -158,13 +206,20 @@ mod tests {
         ensure(&layout).unwrap();
         assert_eq!(std::fs::read(layout.pki("ca.crt")).unwrap(), first);
         for client in CLIENTS {
-            assert!(layout.pki(&format!("{}.key", client.file)).exists(), "{}", client.file);
+            assert!(
+                layout.pki(&format!("{}.key", client.file)).exists(),
+                "{}",
+                client.file
+            );
         }
     }
 
     #[test]
     fn the_kubelet_is_the_user_of_its_node() {
-        let kubelet = CLIENTS.iter().find(|client| client.file == "kubelet").unwrap();
+        let kubelet = CLIENTS
+            .iter()
+            .find(|client| client.file == "kubelet")
+            .unwrap();
         assert_eq!(kubelet.user, format!("system:node:{NODE_NAME}"));
     }
 }

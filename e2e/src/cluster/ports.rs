@@ -53,9 +53,17 @@ impl Ports {
     pub(super) fn choose(kind: Kind) -> Result<Self> {
         let full = kind == Kind::Full;
         let loopback = IpAddr::V4(Ipv4Addr::LOCALHOST);
-        let node = IpAddr::V4(if full { NODE_ADDRESS } else { Ipv4Addr::LOCALHOST });
+        let node = IpAddr::V4(if full {
+            NODE_ADDRESS
+        } else {
+            Ipv4Addr::LOCALHOST
+        });
         let wish = |address, port| {
-            if full && is_free(address, port) { Ok(port) } else { free(address) }
+            if full && is_free(address, port) {
+                Ok(port)
+            } else {
+                free(address)
+            }
         };
         Ok(Self {
             etcd: free(loopback)?,
@@ -116,6 +124,9 @@ mod tests {
     #[test]
     fn a_taken_port_is_not_chosen() {
         let taken = TcpListener::bind("127.0.0.1:0").unwrap();
-        assert!(!is_free(Ipv4Addr::LOCALHOST.into(), taken.local_addr().unwrap().port()));
+        assert!(!is_free(
+            Ipv4Addr::LOCALHOST.into(),
+            taken.local_addr().unwrap().port()
+        ));
     }
 }

@@ -39,7 +39,12 @@ impl Launch {
     /// A launch without arguments.
     pub fn new(name: &str, program: &Path) -> Self {
         let (name, program) = (name.to_owned(), program.to_owned());
-        Self { name, program, args: Vec::new(), env: BTreeMap::new() }
+        Self {
+            name,
+            program,
+            args: Vec::new(),
+            env: BTreeMap::new(),
+        }
     }
 
     /// Adds an argument.
@@ -83,7 +88,10 @@ pub struct Processes {
 
 impl Processes {
     pub(super) fn new(layout: &Layout) -> Self {
-        Self { layout: layout.clone(), children: Arc::default() }
+        Self {
+            layout: layout.clone(),
+            children: Arc::default(),
+        }
     }
 
     /// Starts the process unless it runs already in the same way.
@@ -97,7 +105,10 @@ impl Processes {
             if record.launch == launch {
                 return Ok(());
             }
-            bail!("{} runs already with other arguments: take the cluster down first", launch.name);
+            bail!(
+                "{} runs already with other arguments: take the cluster down first",
+                launch.name
+            );
         }
         let name = launch.name.clone();
         let log = self.layout.log(&name);
@@ -108,7 +119,10 @@ impl Processes {
         let child = std::process::Command::new(&launch.program)
             .args(&launch.args)
             .env_clear()
-            .env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+            .env(
+                "PATH",
+                "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+            )
             .env("HOME", self.layout.path("home"))
             .env("TMPDIR", std::env::temp_dir())
             .envs(&launch.env)
@@ -124,7 +138,10 @@ impl Processes {
         self.children().insert(name.clone(), child);
         let start = start_time(pid).unwrap_or_default();
         let record = Record { pid, start, launch };
-        write(&self.record_path(&name), &serde_json::to_string_pretty(&record)?)
+        write(
+            &self.record_path(&name),
+            &serde_json::to_string_pretty(&record)?,
+        )
     }
 
     /// Starts a process again as it was started the last time. Nothing happens when it runs.
@@ -132,7 +149,9 @@ impl Processes {
     /// # Errors
     /// When it was never started, or as [`Processes::ensure`].
     pub fn start(&self, name: &str) -> Result<()> {
-        let record = self.record(name).with_context(|| format!("{name} was never started"))?;
+        let record = self
+            .record(name)
+            .with_context(|| format!("{name} was never started"))?;
         self.ensure(record.launch)
     }
 
@@ -161,7 +180,11 @@ impl Processes {
 
     async fn gone(&self, name: &str, limit: Duration) -> Result<()> {
         eventually(&format!("the end of {name}"), limit, || async {
-            if self.is_alive(name) { bail!("it is still running") } else { Ok(()) }
+            if self.is_alive(name) {
+                bail!("it is still running")
+            } else {
+                Ok(())
+            }
         })
         .await
     }
@@ -183,9 +206,20 @@ impl Processes {
 
     /// The names of all processes that were ever started.
     pub fn names(&self) -> Vec<String> {
-        let entries = std::fs::read_dir(self.layout.path("run")).into_iter().flatten().flatten();
+        let entries = std::fs::read_dir(self.layout.path("run"))
+            .into_iter()
+            .flatten()
+            .flatten();
         let mut names: Vec<String> = entries
-            .filter_map(|entry| Some(entry.file_name().to_str()?.strip_suffix(".json")?.to_owned()))
+            .filter_map(|entry| {
+                Some(
+                    entry
+                        .file_name()
+                        .to_str()?
+                        .strip_suffix(".json")?
+                        .to_owned(),
+                )
+            })
             .collect();
         names.sort();
         names
@@ -210,7 +244,9 @@ impl Processes {
                 }
             }
         });
-        wait.await.and_then(|inner| inner).map_err(|error| self.with_log(name, error))
+        wait.await
+            .and_then(|inner| inner)
+            .map_err(|error| self.with_log(name, error))
     }
 
     /// An error with the last lines of a component's log.
@@ -222,7 +258,8 @@ impl Processes {
 
     /// Sends a signal; whether there was a process to take it.
     fn signal(&self, name: &str, signal: Signal) -> bool {
-        self.record(name).is_some_and(|record| signal_process(record.pid, record.start, signal))
+        self.record(name)
+            .is_some_and(|record| signal_process(record.pid, record.start, signal))
     }
 
     fn record(&self, name: &str) -> Option<Record> {
@@ -240,9 +277,13 @@ impl Processes {
 
 /// Signals the process with this id if it is the one that started then; whether it was.
 pub(super) fn signal_process(pid: u32, start: u64, signal: Signal) -> bool {
-    let Some(raw) = i32::try_from(pid).ok().and_then(Pid::from_raw) else { return false };
+    let Some(raw) = i32::try_from(pid).ok().and_then(Pid::from_raw) else {
+        return false;
+    };
     // The descriptor stays with this process, so looking at the start time after opening it leaves no gap.
-    let Ok(fd) = pidfd_open(raw, PidfdFlags::empty()) else { return false };
+    let Ok(fd) = pidfd_open(raw, PidfdFlags::empty()) else {
+        return false;
+    };
     start_time(pid) == Some(start) && pidfd_send_signal(&fd, signal).is_ok()
 }
 
@@ -252,7 +293,11 @@ pub(super) fn start_time(pid: u32) -> Option<u64> {
     // The second field, the name in parentheses, may contain anything.
     let mut fields = stat.rsplit_once(") ")?.1.split(' ');
     let state = fields.next()?;
-    if state == "Z" || state == "X" { None } else { fields.nth(18)?.parse().ok() }
+    if state == "Z" || state == "X" {
+        None
+    } else {
+        fields.nth(18)?.parse().ok()
+    }
 }
 
 /// The last lines of a file, without reading all of it.
@@ -264,8 +309,10 @@ pub(super) fn tail(path: &Path, lines: usize) -> Result<String> {
     let mut bytes = Vec::new();
     file.take(WINDOW).read_to_end(&mut bytes)?;
     let text = String::from_utf8_lossy(&bytes);
-    let short: Vec<String> =
-        last_lines(&text, lines).lines().map(|l| l.chars().take(600).collect()).collect();
+    let short: Vec<String> = last_lines(&text, lines)
+        .lines()
+        .map(|l| l.chars().take(600).collect())
+        .collect();
     Ok(short.join("\n"))
 }
 
@@ -307,11 +354,19 @@ mod tests {
     #[tokio::test]
     async fn a_component_that_dies_is_reported_with_its_last_words() {
         let (_dir, processes) = processes();
-        let launch = Launch::new("etcd", Path::new("/bin/sh")).arg("-c").arg("echo no space left; exit 1");
+        let launch = Launch::new("etcd", Path::new("/bin/sh"))
+            .arg("-c")
+            .arg("echo no space left; exit 1");
         processes.ensure(launch).unwrap();
         let never = || async { bail!("not yet") as Result<()> };
-        let error = processes.ready("etcd", Duration::from_secs(20), never).await.unwrap_err();
+        let error = processes
+            .ready("etcd", Duration::from_secs(20), never)
+            .await
+            .unwrap_err();
         let text = format!("{error:#}");
-        assert!(text.contains("etcd has ended") && text.contains("no space left"), "{text}");
+        assert!(
+            text.contains("etcd has ended") && text.contains("no space left"),
+            "{text}"
+        );
     }
 }

@@ -33,7 +33,12 @@ pub(super) async fn start(cluster: &Cluster, xtask: &Path) -> Result<()> {
             .flag("web.listen-address", format_args!("{NODE_ADDRESS}:{port}"))
             .flag("log.level", "warn"),
     )?;
-    let ports = [Port { name: "http", protocol: "TCP", service: 9090, process: port }];
+    let ports = [Port {
+        name: "http",
+        protocol: "TCP",
+        service: 9090,
+        process: port,
+    }];
     let objects = outside::service("monitoring", "prometheus", None, &ports);
     apply::objects(&cluster.client().await?, &objects, None).await?;
     let url = format!("{}/-/ready", cluster.info.prometheus_url());
@@ -45,12 +50,9 @@ pub(super) async fn start(cluster: &Cluster, xtask: &Path) -> Result<()> {
 fn configuration(cluster: &Cluster) -> Value {
     let pods = json!([{"files": [discovery::file(cluster)]}]);
     let meta = |name: &str| format!("__meta_kubernetes_pod_{name}");
-    let keep = |source: String, regex: &str| {
-        json!({"source_labels": [source], "regex": regex, "action": "keep"})
-    };
-    let copy = |source: String, target: &str| {
-        json!({"source_labels": [source], "target_label": target})
-    };
+    let keep = |source: String, regex: &str| json!({"source_labels": [source], "regex": regex, "action": "keep"});
+    let copy =
+        |source: String, target: &str| json!({"source_labels": [source], "target_label": target});
     // Labels of the pod become labels of its series: queries tell canary and stable apart by them.
     let identity = [
         keep(meta("phase"), "Running"),

@@ -33,7 +33,9 @@ impl Status {
 /// When the folder's path cannot be used.
 pub fn status(state: &Path) -> Result<Option<Status>> {
     let layout = Layout::new(state)?;
-    let Some(info) = layout.info() else { return Ok(None) };
+    let Some(info) = layout.info() else {
+        return Ok(None);
+    };
     let processes = Processes::new(&layout);
     let names = processes.names().into_iter();
     let processes = names

@@ -32,7 +32,10 @@ pub(super) async fn start(cluster: &Cluster) -> Result<()> {
     let manifests = install::manifests(&cluster.reporter).await?;
     let step = cluster.reporter.step("router CRDs");
     apply::crds(&client, &manifests.crds).await?;
-    step.done(format!("{} of Gateway API and Traefik", manifests.crds.len()));
+    step.done(format!(
+        "{} of Gateway API and Traefik",
+        manifests.crds.len()
+    ));
 
     let step = cluster.reporter.step(NAME);
     cluster.processes.ensure(launch(cluster)?)?;
@@ -47,9 +50,13 @@ pub(super) async fn start(cluster: &Cluster) -> Result<()> {
         .ready(NAME, Duration::from_secs(30), || async {
             let gateway = gateways.get(GATEWAY).await?;
             let conditions = gateway.data["status"]["conditions"].clone();
-            let programmed = conditions.as_array().into_iter().flatten().any(|condition| {
-                condition["type"] == "Programmed" && condition["status"] == "True"
-            });
+            let programmed = conditions
+                .as_array()
+                .into_iter()
+                .flatten()
+                .any(|condition| {
+                    condition["type"] == "Programmed" && condition["status"] == "True"
+                });
             ensure!(programmed, "the Gateway's conditions are {conditions}");
             Ok(())
         })
@@ -64,9 +71,18 @@ fn launch(cluster: &Cluster) -> Result<Launch> {
         .env("KUBECONFIG", cluster.layout.kubeconfig_of(NAME).display())
         .flag("global.checknewversion", false)
         .flag("global.sendanonymoususage", false)
-        .flag("entrypoints.web.address", format_args!("127.0.0.1:{}", ports.web))
-        .flag("entrypoints.pods.address", format_args!("{NODE_ADDRESS}:{}", ports.web_for_pods))
-        .flag("entrypoints.traefik.address", format_args!("{NODE_ADDRESS}:{}", ports.traefik))
+        .flag(
+            "entrypoints.web.address",
+            format_args!("127.0.0.1:{}", ports.web),
+        )
+        .flag(
+            "entrypoints.pods.address",
+            format_args!("{NODE_ADDRESS}:{}", ports.web_for_pods),
+        )
+        .flag(
+            "entrypoints.traefik.address",
+            format_args!("{NODE_ADDRESS}:{}", ports.traefik),
+        )
         .flag("api.insecure", true)
         .flag("ping", true)
         .flag("metrics.prometheus", true)
@@ -84,8 +100,18 @@ fn launch(cluster: &Cluster) -> Result<Launch> {
 fn objects(cluster: &Cluster) -> Vec<Value> {
     let ports = &cluster.info.ports;
     let service_ports = [
-        Port { name: "web", protocol: "TCP", service: 80, process: ports.web_for_pods },
-        Port { name: "metrics", protocol: "TCP", service: 8080, process: ports.traefik },
+        Port {
+            name: "web",
+            protocol: "TCP",
+            service: 80,
+            process: ports.web_for_pods,
+        },
+        Port {
+            name: "metrics",
+            protocol: "TCP",
+            service: 8080,
+            process: ports.traefik,
+        },
     ];
     let mut objects = outside::service(GATEWAY_NAMESPACE, "traefik", None, &service_ports);
     let listener = |name: &str, port: u16| {

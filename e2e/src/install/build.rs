@@ -10,8 +10,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use tokio::io::{AsyncBufReadExt, BufReader};
 
-use super::programs::Module;
 use super::cache;
+use super::programs::Module;
 use crate::command::{Command, last_lines};
 use crate::progress::{Reporter, Step};
 
@@ -24,7 +24,12 @@ const LIMIT: Duration = Duration::from_secs(40 * 60);
 /// Builds the module's programs unless they are in the cache.
 pub(super) async fn ensure(module: &Module, reporter: &Reporter) -> Result<()> {
     let folder = cache::folder()?.join(module.key()?);
-    let complete = || module.programs.iter().all(|program| folder.join(program.file()).is_file());
+    let complete = || {
+        module
+            .programs
+            .iter()
+            .all(|program| folder.join(program.file()).is_file())
+    };
     if complete() {
         return Ok(());
     }
@@ -47,7 +52,11 @@ pub(super) async fn ensure(module: &Module, reporter: &Reporter) -> Result<()> {
             .with_context(|| format!("go built no {}", built.display()))?;
     }
     let _ = std::fs::remove_dir_all(&scratch);
-    step.done(if packages == 0 { String::new() } else { format!("{packages} packages") });
+    step.done(if packages == 0 {
+        String::new()
+    } else {
+        format!("{packages} packages")
+    });
     Ok(())
 }
 
@@ -93,7 +102,11 @@ async fn build(module: &Module, go: &str, scratch: &Path, step: &Step) -> Result
         }
         let status = child.wait().await?;
         if !status.success() {
-            bail!("go build of {} failed ({status}):\n{}", module.name, last_lines(&said, 25));
+            bail!(
+                "go build of {} failed ({status}):\n{}",
+                module.name,
+                last_lines(&said, 25)
+            );
         }
         Ok(packages)
     };
@@ -111,7 +124,9 @@ fn is_progress(line: &str) -> bool {
 pub(super) async fn go() -> Result<String> {
     let mut seen = None;
     for candidate in ["go", "/usr/local/go/bin/go"] {
-        let Ok(text) = Command::new(candidate).arg("version").run().await else { continue };
+        let Ok(text) = Command::new(candidate).arg("version").run().await else {
+            continue;
+        };
         match go_version(&text) {
             Some(version) if version >= OLDEST_GO => return Ok(candidate.to_owned()),
             _ => seen = Some(text.trim().to_owned()),
@@ -126,7 +141,11 @@ pub(super) async fn go() -> Result<String> {
 
 /// Major and minor version in the text that `go version` prints.
 fn go_version(text: &str) -> Option<(u32, u32)> {
-    let mut numbers = text.split_whitespace().nth(2)?.strip_prefix("go")?.split('.');
+    let mut numbers = text
+        .split_whitespace()
+        .nth(2)?
+        .strip_prefix("go")?
+        .split('.');
     Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
 }
 

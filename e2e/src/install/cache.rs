@@ -10,7 +10,11 @@ use anyhow::{Context, Result};
 /// # Errors
 /// When neither `SLUICE_CACHE`, `XDG_CACHE_HOME` nor `HOME` is set.
 pub fn folder() -> Result<PathBuf> {
-    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let set = |name: &str| {
+        std::env::var_os(name)
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
+    };
     set("SLUICE_CACHE")
         .or_else(|| set("XDG_CACHE_HOME").map(|dir| dir.join("sluice")))
         .or_else(|| set("HOME").map(|home| home.join(".cache/sluice")))

@@ -60,14 +60,19 @@ pub(super) async fn ensure(reporter: &Reporter) -> Result<()> {
     disable_services(&missing).await;
     let still = self::missing();
     if !still.is_empty() {
-        bail!("apt-get installed {names}, but files of {} are missing", still.join(" "));
+        bail!(
+            "apt-get installed {names}, but files of {} are missing",
+            still.join(" ")
+        );
     }
     step.done(names);
     Ok(())
 }
 
 fn missing() -> Vec<&'static str> {
-    let absent = PACKAGES.iter().filter(|(_, file)| !Path::new(file).exists());
+    let absent = PACKAGES
+        .iter()
+        .filter(|(_, file)| !Path::new(file).exists());
     absent.map(|(package, _)| *package).collect()
 }
 
@@ -87,9 +92,15 @@ async fn disable_services(installed: &[&str]) {
     if !Path::new("/run/systemd/system").exists() {
         return;
     }
-    for (_, service) in SERVICES.iter().filter(|(package, _)| installed.contains(package)) {
+    for (_, service) in SERVICES
+        .iter()
+        .filter(|(package, _)| installed.contains(package))
+    {
         // Best effort: the service does not run now, and a failure here harms nothing of ours.
-        let _ = Command::new("systemctl").args(["disable", "--now", service]).run().await;
+        let _ = Command::new("systemctl")
+            .args(["disable", "--now", service])
+            .run()
+            .await;
     }
 }
 

@@ -55,7 +55,10 @@ pub(super) async fn ensure(reporter: &Reporter) -> Result<Manifests> {
     let text = std::fs::read_to_string(&crds)
         .with_context(|| format!("cannot read {}", crds.display()))?;
     let crds = serde_json::from_str(&text).context("the cached CRDs are damaged")?;
-    let kwok_stages = KWOK_STAGES.iter().map(|stage| folder.join(file_name(stage))).collect();
+    let kwok_stages = KWOK_STAGES
+        .iter()
+        .map(|stage| folder.join(file_name(stage)))
+        .collect();
     Ok(Manifests { crds, kwok_stages })
 }
 
@@ -66,20 +69,30 @@ async fn fetch(traefik: &Module, kwok: &Module, folder: &Path) -> Result<usize> 
     for stage in KWOK_STAGES {
         copy(&kwok_sources.join(stage), &folder.join(file_name(stage)))?;
     }
-    let gateway_sources = download(traefik, "sigs.k8s.io/gateway-api").await?.join(GATEWAY_CRDS);
+    let gateway_sources = download(traefik, "sigs.k8s.io/gateway-api")
+        .await?
+        .join(GATEWAY_CRDS);
     let mut files: Vec<PathBuf> = std::fs::read_dir(&gateway_sources)
         .with_context(|| format!("cannot read {}", gateway_sources.display()))?
         .filter_map(|entry| entry.ok().map(|entry| entry.path()))
         .collect();
     files.sort();
-    files.push(download(traefik, traefik.upstream).await?.join(TRAEFIK_CRDS));
+    files.push(
+        download(traefik, traefik.upstream)
+            .await?
+            .join(TRAEFIK_CRDS),
+    );
     let mut crds = Vec::new();
     for file in files {
         let text = std::fs::read_to_string(&file)
             .with_context(|| format!("cannot read {}", file.display()))?;
         let objects: Vec<Value> = serde_saphyr::from_multiple(&text)
             .with_context(|| format!("cannot parse {}", file.display()))?;
-        crds.extend(objects.into_iter().filter(|o| o["kind"] == "CustomResourceDefinition"));
+        crds.extend(
+            objects
+                .into_iter()
+                .filter(|o| o["kind"] == "CustomResourceDefinition"),
+        );
     }
     if crds.is_empty() {
         bail!("no CRD in {}", gateway_sources.display());

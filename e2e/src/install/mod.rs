@@ -64,13 +64,18 @@ impl Toolbox {
     pub fn path(&self, program: Program) -> Result<&Path> {
         let path = self.paths.get(&program).filter(|path| path.is_file());
         path.map(PathBuf::as_path).with_context(|| {
-            format!("{} is not installed yet: run `cargo xtask install`", program.file())
+            format!(
+                "{} is not installed yet: run `cargo xtask install`",
+                program.file()
+            )
         })
     }
 
     /// Every program with its path, and whether it is there.
     pub fn all(&self) -> impl Iterator<Item = (Program, &Path, bool)> {
-        self.paths.iter().map(|(&program, path)| (program, path.as_path(), path.is_file()))
+        self.paths
+            .iter()
+            .map(|(&program, path)| (program, path.as_path(), path.is_file()))
     }
 }
 

@@ -145,7 +145,9 @@ pub const MODULES: &[Module] = &[
 impl Module {
     /// The folder with `go.mod` and `go.sum`.
     pub fn folder(&self) -> PathBuf {
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("binaries").join(self.name)
+        Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("binaries")
+            .join(self.name)
     }
 
     /// Whether a profile needs this module.
@@ -196,7 +198,12 @@ impl Module {
             digest.update(read(&self.folder().join(file))?);
         }
         digest.update(self.linker_flags()?);
-        let digest: String = digest.finalize().iter().take(6).map(|b| format!("{b:02x}")).collect();
+        let digest: String = digest
+            .finalize()
+            .iter()
+            .take(6)
+            .map(|b| format!("{b:02x}"))
+            .collect();
         Ok(format!("{}-{digest}", self.name))
     }
 }
@@ -208,7 +215,10 @@ fn read(path: &Path) -> Result<String> {
 /// The version that a `go.mod` requires of a module.
 fn required_version<'a>(go_mod: &'a str, module: &str) -> Option<&'a str> {
     go_mod.lines().find_map(|line| {
-        let mut words = line.trim().trim_start_matches("require ").split_whitespace();
+        let mut words = line
+            .trim()
+            .trim_start_matches("require ")
+            .split_whitespace();
         let name = words.next()?;
         let version = words.next()?;
         (name == module && version.starts_with('v')).then_some(version)
@@ -229,7 +239,10 @@ mod tests {
 
     #[test]
     fn a_replacement_is_not_taken_for_the_version() {
-        assert_eq!(required_version("replace k8s.io/api => k8s.io/api v0.36.3", "k8s.io/api"), None);
+        assert_eq!(
+            required_version("replace k8s.io/api => k8s.io/api v0.36.3", "k8s.io/api"),
+            None
+        );
     }
 
     #[test]
@@ -238,15 +251,25 @@ mod tests {
             MODULES.iter().map(|module| module.key().unwrap()).collect();
         assert_eq!(keys.len(), MODULES.len());
         for module in MODULES {
-            assert!(module.version().unwrap().starts_with('v'), "{}", module.name);
+            assert!(
+                module.version().unwrap().starts_with('v'),
+                "{}",
+                module.name
+            );
         }
     }
 
     #[test]
     fn kubernetes_is_told_its_version_at_link_time() {
-        let module = MODULES.iter().find(|module| module.name == "kubernetes").unwrap();
+        let module = MODULES
+            .iter()
+            .find(|module| module.name == "kubernetes")
+            .unwrap();
         let flags = module.linker_flags().unwrap();
-        assert!(flags.contains(&format!("gitVersion={}", module.version().unwrap())), "{flags}");
+        assert!(
+            flags.contains(&format!("gitVersion={}", module.version().unwrap())),
+            "{flags}"
+        );
         assert!(flags.contains("gitMajor=1 "), "{flags}");
     }
 }
