@@ -1,0 +1,197 @@
+//! The AnalysisRun loop: for each run observe → decide → act, with measurements beside it.
+//!
+//! | step | file |
+//! |---|---|
+//! | take in what measurements gave, decide | this file, by `sluice_analysis::run`, pure |
+//! | act: status, events, deletion | [`act`] |
+//! | measure: secrets, provider, outcome | [`measure`], [`secrets`]; in tasks that hold no worker |
+//! | metrics | [`info`] |
+//!
+//! The outcome of a measurement stays here until the API has confirmed the status that contains it: it is neither lost
+//! nor counted twice when a write fails.
+
+mod act;
+mod info;
+mod measure;
+mod provider;
+mod secrets;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sluice_analysis::{Circumstances, RunPlan};
+use sluice_crds::analysis::AnalysisRun;
+use sluice_runtime::decision_log::Decision;
+use sluice_runtime::freshness::{Freshness, Gate};
+use sluice_runtime::kind::{ANALYSIS_RUN, ANALYSIS_TEMPLATE};
+use sluice_runtime::series::Family;
+use sluice_runtime::watch::WatchOptions;
+use sluice_runtime::{Cache, Context, Key, Next, Object, Queue};
+use tokio::time::Instant;
+
+use crate::config::Config;
+use measure::Measurements;
+use provider::Providers;
+
+/// Name under which the cache of runs is known; the Rollout loop uses the same one.
+pub(crate) const USAGE: &str = "rollouts";
+const KIND: &str = "AnalysisRun";
+const SHORTEST_WAIT: Duration = Duration::from_millis(20);
+
+/// The loop.
+pub(crate) struct AnalysisRuns {
+    ctx: Context,
+    queue: Queue<Key>,
+    runs: Arc<Cache>,
+    freshness: Freshness,
+    measurements: Measurements,
+    resync: Duration,
+}
+
+impl AnalysisRuns {
+    /// Starts the caches that the loop needs.
+    pub(crate) fn start(ctx: &Context, config: &Config) -> Arc<Self> {
+        let queue: Queue<Key> = Queue::new("AnalysisRuns");
+        let of_instance = WatchOptions {
+            labels: Some(config.instance_selector()),
+            ..WatchOptions::default()
+        };
+        let runs = ctx
+            .caches
+            .start(&ANALYSIS_RUN, USAGE, of_instance, Vec::new());
+        let wake = queue.clone();
+        runs.subscribe(Box::new(move |change| {
+            wake.add(change.object().key.clone())
+        }));
+        let providers = Providers::new(&ctx.api, &ctx.clock, &config.providers);
+        info::register(
+            &ctx.metrics,
+            &runs,
+            ctx.caches.get(&ANALYSIS_TEMPLATE, USAGE),
+        );
+        Arc::new(Self {
+            ctx: ctx.clone(),
+            measurements: Measurements::new(ctx, &queue, providers),
+            queue,
+            runs,
+            freshness: Freshness::default(),
+            resync: config.resync,
+        })
+    }
+
+    /// Works on runs until the context's `stop`, then finishes what is under way.
+    pub(crate) async fn run(self: Arc<Self>, workers: usize) {
+        let this = Arc::clone(&self);
+        self.queue
+            .run(workers, self.ctx.stop.clone(), move |key| {
+                let this = Arc::clone(&this);
+                async move { this.reconcile(&key).await }
+            })
+            .await;
+        self.measurements.end();
+    }
+
+    async fn reconcile(&self, key: &Key) -> Next {
+        let Some(object) = self.runs.get(key).filter(|object| !object.deleting) else {
+            self.forget(key);
+            return Next::Done;
+        };
+        if let Gate::Stale(wait) = self.freshness.check(&self.ctx.api, key).await {
+            return Next::After(wait);
+        }
+        let object = self.runs.get(key).unwrap_or(object);
+        let started = Instant::now();
+        let next = match object.decode::<AnalysisRun>() {
+            Ok(run) => self.pass(&object, run).await,
+            Err(error) => {
+                // The Rollout that owns it counts it as inconclusive and says why.
+                tracing::warn!(run = %key, %error, "the AnalysisRun cannot be read");
+                Next::Done
+            }
+        };
+        let objects = &self.ctx.metrics.objects;
+        objects.observe(Family::AnalysisRunReconcile, key, started.elapsed());
+        if next == Next::Retry {
+            objects.count(Family::AnalysisRunReconcileError, key, &[]);
+        }
+        next
+    }
+
+    /// Takes in what was measured, decides once, and acts on it.
+    async fn pass(&self, object: &Object, run: AnalysisRun) -> Next {
+        let now = self.ctx.clock.now();
+        let key = &object.key;
+        let finished = self.measurements.finished(key, &object.uid);
+        let mut working = run.clone();
+        let mut events = Vec::new();
+        let mut reasons = Vec::new();
+        for measured in &finished {
+            let circumstances = Circumstances {
+                started_at: Some(measured.started_at),
+                secrets: Some(&measured.secrets),
+            };
+            let outcome = measured.outcome.clone();
+            let plan = sluice_analysis::absorb_with(
+                &working,
+                &measured.metric,
+                outcome,
+                circumstances,
+                now,
+            );
+            working.status = Some(plan.status);
+            events.extend(plan.events);
+            reasons.extend(plan.reasons);
+        }
+        let in_flight = self.measurements.in_flight(key, &object.uid);
+        let mut plan: RunPlan = sluice_analysis::decide(&working, &in_flight, now);
+        events.append(&mut plan.events);
+        plan.events = events;
+        let outcome = act::act(self, object, &run, &plan, &finished).await;
+        reasons.append(&mut plan.reasons);
+        let decision = Decision {
+            at: now,
+            resource_version: object.resource_version.to_string(),
+            reasons: reasons.iter().map(ToString::to_string).collect(),
+            effects: act::describe(&plan),
+            outcome: outcome
+                .as_ref()
+                .map_or_else(ToString::to_string, |()| "done".to_owned()),
+            wake_at: plan.wake_at,
+        };
+        tracing::debug!(run = %key, reasons = ?decision.reasons, effects = ?decision.effects, "decided");
+        self.ctx.decisions.record(KIND, key, decision);
+        match outcome {
+            Ok(()) => {
+                let wake = plan
+                    .wake_at
+                    .map(|at| self.ctx.clock.until(at).max(SHORTEST_WAIT));
+                match wake {
+                    Some(wake) => Next::After(wake.min(self.resync)),
+                    // A finished run without an end of its life has nothing to come back for.
+                    None if in_flight.is_empty() && plan.measure.is_empty() => Next::Done,
+                    None => Next::After(self.resync),
+                }
+            }
+            Err(error) if error.is_transient() => {
+                tracing::debug!(run = %key, %error, "observing again");
+                Next::Retry
+            }
+            Err(error) => {
+                tracing::warn!(run = %key, %error, "the AnalysisRun cannot be written");
+                Next::Retry
+            }
+        }
+    }
+
+    /// Drops what is remembered of a run that is gone, and stops measuring for it.
+    fn forget(&self, key: &Key) {
+        self.measurements.forget(key);
+        self.freshness.forget(key);
+        self.ctx.decisions.forget(KIND, key);
+        let families = [
+            Family::AnalysisRunReconcile,
+            Family::AnalysisRunReconcileError,
+        ];
+        self.ctx.metrics.objects.forget(key, &families);
+    }
+}

@@ -1,0 +1,409 @@
+//! Act: carries out a plan, in its order — effects, status, events — and stops at the first write that is not confirmed.
+//!
+//! Stopping anywhere is safe: every prefix of a plan is. What was written is remembered by the freshness gate, so the
+//! next decision is made on a view that shows it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use kube::core::params::PropagationPolicy;
+use serde_json::{Map, Value, json};
+use sluice_crds::analysis::AnalysisRun;
+use sluice_crds::names::{MANAGED_BY_ROLLOUTS, POD_TEMPLATE_HASH};
+use sluice_rollout::plan::NewReplicaSet;
+use sluice_rollout::{Effect, EventType, Plan, Precondition};
+use sluice_runtime::events::Severity;
+use sluice_runtime::kind::{ANALYSIS_RUN, Kind, REPLICA_SET, ROLLOUT, SERVICE};
+use sluice_runtime::{Cache, Key, Must, Object, WriteError, Written};
+
+use super::observe::Observed;
+use super::{Rollouts, route};
+
+/// Why a plan was not carried out to its end.
+#[derive(Debug)]
+pub(crate) enum Stopped {
+    /// The view was not what the object is now: observe again.
+    Again(WriteError),
+    /// A write failed.
+    Failed(WriteError),
+    /// A safety invariant would not hold; the sentence names it.
+    Refused(String),
+}
+
+impl fmt::Display for Stopped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Stopped::Again(error) => write!(f, "observe again: {error}"),
+            Stopped::Failed(error) => write!(f, "failed: {error}"),
+            Stopped::Refused(why) => write!(f, "refused: {why}"),
+        }
+    }
+}
+
+impl From<WriteError> for Stopped {
+    fn from(error: WriteError) -> Self {
+        match error {
+            WriteError::Conflict(_) | WriteError::Gone(_) => Stopped::Again(error),
+            other => Stopped::Failed(other),
+        }
+    }
+}
+
+/// Carries out a plan.
+pub(crate) async fn act(
+    rollouts: &Rollouts,
+    observed: &Observed,
+    plan: &Plan,
+) -> Result<(), Stopped> {
+    let mut act = Act {
+        rollouts,
+        observed,
+        version: observed.object.resource_version.to_string(),
+    };
+    for effect in &plan.effects {
+        act.effect(effect).await?;
+    }
+    act.status(plan).await?;
+    for event in &plan.events {
+        let severity = match event.kind {
+            EventType::Normal => Severity::Normal,
+            EventType::Warning => Severity::Warning,
+        };
+        rollouts.emit(&observed.object, severity, event.reason, &event.message);
+    }
+    Ok(())
+}
+
+struct Act<'a> {
+    rollouts: &'a Rollouts,
+    observed: &'a Observed,
+    /// resourceVersion of the Rollout, moved on by our own writes to it.
+    version: String,
+}
+
+impl Act<'_> {
+    async fn effect(&mut self, effect: &Effect) -> Result<(), Stopped> {
+        match effect {
+            Effect::SetReplicas { replicas } => {
+                self.patch_rollout(json!({"spec": {"replicas": replicas}}))
+                    .await
+            }
+            Effect::AnnotateRollout { annotations } => {
+                self.patch_rollout(json!({"metadata": {"annotations": annotations}}))
+                    .await
+            }
+            Effect::CreateReplicaSet(set) => {
+                let object = replica_set(set, &self.owner());
+                let hash = Some(set.hash.as_str());
+                self.create(
+                    &REPLICA_SET,
+                    &self.rollouts.watches.replica_sets,
+                    object,
+                    hash,
+                )
+                .await
+            }
+            Effect::ScaleReplicaSet {
+                name,
+                precondition,
+                to,
+                annotations,
+                ..
+            } => {
+                let patch = json!({"metadata": metadata(annotations), "spec": {"replicas": to}});
+                self.patch_set(name, precondition, patch).await
+            }
+            Effect::UpdateReplicaSet {
+                name,
+                precondition,
+                annotations,
+                adopt,
+                min_ready_seconds,
+            } => {
+                let mut patch = json!({"metadata": metadata(annotations)});
+                if *adopt {
+                    patch["metadata"]["ownerReferences"] = self.owners_with_us(name);
+                }
+                if let Some(seconds) = min_ready_seconds {
+                    patch["spec"] = json!({"minReadySeconds": seconds});
+                }
+                self.patch_set(name, precondition, patch).await
+            }
+            Effect::DeleteReplicaSet { name, precondition } => {
+                self.delete(
+                    &REPLICA_SET,
+                    &self.rollouts.watches.replica_sets,
+                    name,
+                    precondition,
+                )
+                .await
+            }
+            Effect::SelectPods {
+                service,
+                precondition,
+                hash,
+            } => {
+                let patch = json!({
+                    "metadata": {"annotations": {MANAGED_BY_ROLLOUTS: &*self.observed.object.key.name}},
+                    "spec": {"selector": {POD_TEMPLATE_HASH: hash}},
+                });
+                let key = self.key(service);
+                let must = must(precondition);
+                let written = self
+                    .rollouts
+                    .ctx
+                    .executor
+                    .merge(&SERVICE, &key, &must, patch)
+                    .await?;
+                self.remember(&self.rollouts.watches.services, key, &written);
+                Ok(())
+            }
+            Effect::SetTraffic(split) => {
+                route::set_traffic(self.rollouts, self.observed, split).await
+            }
+            Effect::CreateAnalysisRun(run) => {
+                let object = self.analysis_run(run);
+                self.create(&ANALYSIS_RUN, &self.rollouts.watches.runs, object, None)
+                    .await
+            }
+            Effect::TerminateAnalysisRun { name } => {
+                let key = self.key(name);
+                let patch = json!({"spec": {"terminate": true}});
+                match self
+                    .rollouts
+                    .ctx
+                    .executor
+                    .merge(&ANALYSIS_RUN, &key, &Must::exist(), patch)
+                    .await
+                {
+                    Ok(written) => {
+                        self.remember(&self.rollouts.watches.runs, key, &written);
+                        Ok(())
+                    }
+                    // A run that is gone does not measure any more.
+                    Err(WriteError::Gone(_)) => Ok(()),
+                    Err(error) => Err(error.into()),
+                }
+            }
+            Effect::DeleteAnalysisRun { name, precondition } => {
+                self.delete(
+                    &ANALYSIS_RUN,
+                    &self.rollouts.watches.runs,
+                    name,
+                    precondition,
+                )
+                .await
+            }
+        }
+    }
+
+    async fn status(&mut self, plan: &Plan) -> Result<(), Stopped> {
+        let rollout = &self.observed.rollout;
+        // Compared as types, so that fields which this build does not know are left as they are.
+        let old = rollout
+            .status
+            .as_ref()
+            .map_or(Value::Null, |status| json!(status));
+        let object = &self.observed.object;
+        let must = Must::be(&*object.uid, &self.version);
+        let executor = &self.rollouts.ctx.executor;
+        let written = executor
+            .status(&ROLLOUT, &object.key, &must, &old, &json!(plan.status))
+            .await?;
+        if let Some(written) = written {
+            self.remember(
+                &self.rollouts.watches.rollouts,
+                object.key.clone(),
+                &written,
+            );
+        }
+        Ok(())
+    }
+
+    async fn patch_rollout(&mut self, patch: Value) -> Result<(), Stopped> {
+        let object = &self.observed.object;
+        let must = Must::be(&*object.uid, &self.version);
+        let written = self
+            .rollouts
+            .ctx
+            .executor
+            .merge(&ROLLOUT, &object.key, &must, patch)
+            .await?;
+        self.version.clone_from(&written.resource_version);
+        self.remember(
+            &self.rollouts.watches.rollouts,
+            object.key.clone(),
+            &written,
+        );
+        Ok(())
+    }
+
+    async fn patch_set(
+        &self,
+        name: &str,
+        precondition: &Precondition,
+        patch: Value,
+    ) -> Result<(), Stopped> {
+        let key = self.key(name);
+        let written = self
+            .rollouts
+            .ctx
+            .executor
+            .merge(&REPLICA_SET, &key, &must(precondition), patch)
+            .await?;
+        self.remember(&self.rollouts.watches.replica_sets, key, &written);
+        Ok(())
+    }
+
+    /// Creates an object; one that exists is fine if the Rollout owns it, and has the hash where one is given.
+    async fn create(
+        &self,
+        kind: &Kind,
+        cache: &Arc<Cache>,
+        object: Value,
+        hash: Option<&str>,
+    ) -> Result<(), Stopped> {
+        let ctx = &self.rollouts.ctx;
+        let namespace = &self.observed.object.key.namespace;
+        let key = self.key(
+            object
+                .pointer("/metadata/name")
+                .and_then(Value::as_str)
+                .unwrap_or_default(),
+        );
+        match ctx.executor.create(kind, namespace, &object).await {
+            Ok(written) => {
+                self.remember(cache, key, &written);
+                Ok(())
+            }
+            Err(WriteError::AlreadyExists(error)) => {
+                let existing = ctx.api.get(kind, &key).await.map_err(WriteError::from)?;
+                let Some(existing) = existing else {
+                    return Err(Stopped::Again(WriteError::AlreadyExists(error)));
+                };
+                let existing_hash = existing
+                    .pointer("/metadata/labels")
+                    .and_then(|labels| labels.get(POD_TEMPLATE_HASH))
+                    .and_then(Value::as_str);
+                let owned = Object::from_value(&existing).ok().filter(|object| {
+                    let owner = object.owner.as_ref().map(|owner| owner.uid.as_str());
+                    owner == Some(&*self.observed.object.uid)
+                });
+                let Some(owned) = owned.filter(|_| hash.is_none() || hash == existing_hash) else {
+                    return Err(Stopped::Failed(WriteError::AlreadyExists(error)));
+                };
+                let written = Written {
+                    uid: owned.uid.to_string(),
+                    resource_version: owned.resource_version.to_string(),
+                    object: Value::Null,
+                };
+                self.remember(cache, key, &written);
+                Ok(())
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn delete(
+        &self,
+        kind: &Kind,
+        cache: &Arc<Cache>,
+        name: &str,
+        precondition: &Precondition,
+    ) -> Result<(), Stopped> {
+        let key = self.key(name);
+        let executor = &self.rollouts.ctx.executor;
+        let deleted = executor
+            .delete(
+                kind,
+                &key,
+                &must(precondition),
+                PropagationPolicy::Background,
+            )
+            .await?;
+        if deleted == sluice_runtime::execute::Deleted::Gone {
+            let work = &self.observed.object.key;
+            self.rollouts
+                .freshness
+                .deleted(work, cache, key, &precondition.uid);
+        }
+        Ok(())
+    }
+
+    fn remember(&self, cache: &Arc<Cache>, target: Key, written: &Written) {
+        let work = &self.observed.object.key;
+        self.rollouts
+            .freshness
+            .wrote(work, cache, target, &written.uid, &written.resource_version);
+    }
+
+    fn key(&self, name: &str) -> Key {
+        Key::new(&self.observed.object.key.namespace, name)
+    }
+
+    fn owner(&self) -> Value {
+        let object = &self.observed.object;
+        json!({
+            "apiVersion": ROLLOUT.api_version(),
+            "kind": ROLLOUT.kind,
+            "name": &*object.key.name,
+            "uid": &*object.uid,
+            "controller": true,
+            "blockOwnerDeletion": true,
+        })
+    }
+
+    /// The owners of a ReplicaSet with us as the controlling one.
+    fn owners_with_us(&self, name: &str) -> Value {
+        let cached = self.rollouts.watches.replica_sets.get(&self.key(name));
+        let others = cached.map(|set| set.value()).and_then(|set| {
+            set.pointer("/metadata/ownerReferences")
+                .and_then(Value::as_array)
+                .cloned()
+        });
+        let mut owners = others.unwrap_or_default();
+        owners.push(self.owner());
+        Value::Array(owners)
+    }
+
+    fn analysis_run(&self, run: &AnalysisRun) -> Value {
+        let mut object = json!(run);
+        object["apiVersion"] = json!(ANALYSIS_RUN.api_version());
+        object["kind"] = json!(ANALYSIS_RUN.kind);
+        object["metadata"]["ownerReferences"] = json!([self.owner()]);
+        object
+    }
+}
+
+fn must(precondition: &Precondition) -> Must {
+    Must::be(&precondition.uid, &precondition.resource_version)
+}
+
+/// Metadata of a merge patch; annotations that are to be removed are `null` in it.
+fn metadata(annotations: &BTreeMap<String, Option<String>>) -> Value {
+    let mut metadata = Map::new();
+    if !annotations.is_empty() {
+        metadata.insert("annotations".to_owned(), json!(annotations));
+    }
+    Value::Object(metadata)
+}
+
+fn replica_set(set: &NewReplicaSet, owner: &Value) -> Value {
+    json!({
+        "apiVersion": "apps/v1",
+        "kind": "ReplicaSet",
+        "metadata": {
+            "name": set.name,
+            "labels": set.labels,
+            "annotations": set.annotations,
+            "ownerReferences": [owner],
+        },
+        "spec": {
+            "replicas": 0,
+            "minReadySeconds": set.min_ready_seconds,
+            "selector": set.selector,
+            "template": set.template,
+        },
+    })
+}

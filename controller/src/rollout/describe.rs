@@ -1,0 +1,54 @@
+//! Effects in words, for the decision log and the process log.
+
+use sluice_rollout::Effect;
+
+/// One sentence for one effect.
+pub(crate) fn effect(effect: &Effect) -> String {
+    match effect {
+        Effect::SetReplicas { replicas } => format!("Set spec.replicas to {replicas}"),
+        Effect::AnnotateRollout { annotations } => {
+            let keys: Vec<&str> = annotations.keys().map(String::as_str).collect();
+            format!("Annotate the Rollout: {}", keys.join(", "))
+        }
+        Effect::CreateReplicaSet(set) => format!("Create ReplicaSet {}", set.name),
+        Effect::ScaleReplicaSet { name, from, to, .. } if from == to => {
+            format!("Update ReplicaSet {name} at {to} pods")
+        }
+        Effect::ScaleReplicaSet { name, from, to, .. } => {
+            format!("Scale ReplicaSet {name} from {from} to {to}")
+        }
+        Effect::UpdateReplicaSet {
+            name, adopt: true, ..
+        } => format!("Take over ReplicaSet {name}"),
+        Effect::UpdateReplicaSet { name, .. } => format!("Update ReplicaSet {name}"),
+        Effect::DeleteReplicaSet { name, .. } => format!("Delete ReplicaSet {name}"),
+        Effect::SelectPods {
+            service,
+            hash: Some(hash),
+            ..
+        } => {
+            format!("Point Service {service} at revision {hash}")
+        }
+        Effect::SelectPods {
+            service,
+            hash: None,
+            ..
+        } => format!("Point Service {service} at all revisions"),
+        Effect::SetTraffic(split) => {
+            format!(
+                "Tell the routers: canary {} of {}, stable {}",
+                split.canary,
+                split.max,
+                split.stable()
+            )
+        }
+        Effect::CreateAnalysisRun(run) => {
+            format!(
+                "Create AnalysisRun {}",
+                run.metadata.name.as_deref().unwrap_or_default()
+            )
+        }
+        Effect::TerminateAnalysisRun { name } => format!("Terminate AnalysisRun {name}"),
+        Effect::DeleteAnalysisRun { name, .. } => format!("Delete AnalysisRun {name}"),
+    }
+}

@@ -1,0 +1,376 @@
+//! Observe: from the caches to the `World` of one Rollout. Reads nothing else, and changes nothing.
+//!
+//! A view is complete or there is none: while a cache that belongs to it is still being filled, the Rollout waits.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use kube::core::SelectorExt;
+use serde_json::Value;
+use sluice_analysis::Templates;
+use sluice_crds::analysis::{
+    AnalysisRun, AnalysisRunStatus, AnalysisTemplate, AnalysisTemplateRef, ClusterAnalysisTemplate,
+};
+use sluice_crds::decode::DecodeError;
+use sluice_crds::rollout::Rollout;
+use sluice_crds::split::ObservedSplit;
+use sluice_crds::{LabelSelector, ObjectMeta};
+use sluice_rollout::{ReplicaSet, Service, Settings, World};
+use sluice_runtime::kind::{DEPLOYMENT, POD_TEMPLATE, REPLICA_SET, SERVICE};
+use sluice_runtime::{Cache, Caches, Key, Object, SyncState};
+use sluice_traffic::ObjectRef;
+
+use super::references::Reference;
+use super::route::kind_of;
+use super::watches::{Watches, reference};
+
+/// Everything that one decision looks at, owned.
+pub(crate) struct Observed {
+    /// The Rollout as it is cached.
+    pub(crate) object: Arc<Object>,
+    /// The same, decoded.
+    pub(crate) rollout: Rollout,
+    replica_sets: Vec<ReplicaSet>,
+    services: BTreeMap<String, Service>,
+    runs: Vec<AnalysisRun>,
+    templates: Templates,
+    traffic: Result<Vec<ObservedSplit>, Vec<(String, String)>>,
+    workload: Option<Value>,
+    /// Router objects that exist, by reference.
+    pub(crate) routes: Vec<(ObjectRef, Value)>,
+}
+
+/// What was seen.
+pub(crate) enum Sight {
+    /// All of it.
+    Complete(Box<Observed>),
+    /// A cache is still being filled.
+    NotYet,
+    /// Something that belongs to it cannot be read; the sentence says what.
+    Unreadable(String),
+    /// The Rollout itself cannot be decoded.
+    Malformed(DecodeError),
+}
+
+impl Observed {
+    /// Calls `decide` with the view.
+    pub(crate) fn with_world<T>(
+        &self,
+        settings: &Settings,
+        decide: impl FnOnce(&World<'_>) -> T,
+    ) -> T {
+        decide(&World {
+            rollout: &self.rollout,
+            replica_sets: &self.replica_sets,
+            services: &self.services,
+            analysis_runs: &self.runs,
+            templates: &self.templates,
+            traffic: self.traffic.as_deref().map_err(Vec::as_slice),
+            workload: self.workload.as_ref(),
+            settings,
+        })
+    }
+
+    /// A router object, for `sluice_traffic`.
+    pub(crate) fn route(&self, wanted: &ObjectRef) -> Option<&Value> {
+        self.routes
+            .iter()
+            .find(|(object, _)| object == wanted)
+            .map(|(_, value)| value)
+    }
+}
+
+/// Observes one Rollout.
+pub(crate) fn observe(watches: &Watches, caches: &Caches, object: &Arc<Object>) -> Sight {
+    let own = [
+        &watches.replica_sets,
+        &watches.services,
+        &watches.runs,
+        &watches.templates,
+        &watches.cluster_templates,
+    ];
+    if let Some(sight) = unsettled(own) {
+        return sight;
+    }
+    let rollout: Rollout = match object.decode() {
+        Ok(rollout) => rollout,
+        Err(error) => return Sight::Malformed(error),
+    };
+    let namespace = &*object.key.namespace;
+    let mut named = BTreeSet::new();
+
+    let replica_sets = match replica_sets(watches, &rollout, object) {
+        Ok(sets) => sets,
+        Err(why) => return Sight::Unreadable(why),
+    };
+    let services = services(watches, &rollout, namespace, &mut named);
+    let referenced = sluice_traffic::referenced(&rollout);
+    let routed: Vec<ObjectRef> = referenced
+        .as_ref()
+        .into_iter()
+        .flatten()
+        .map(|object| object.object.clone())
+        .collect();
+    let route_caches: Vec<(ObjectRef, Arc<Cache>)> = routed
+        .into_iter()
+        .map(|object| {
+            let kind = kind_of(&object);
+            named.insert(reference(&kind, Key::new(&object.namespace, &object.name)));
+            (object, watches.named(caches, &kind))
+        })
+        .collect();
+    let workload = workload(watches, caches, &rollout, namespace, &mut named);
+    // The index is set before the caches are read, so that no change falls between the two.
+    watches.references.set(&object.key, named);
+
+    let caches_needed = route_caches.iter().map(|(_, cache)| cache);
+    if let Some(sight) = unsettled(caches_needed.chain(workload.iter().map(|(cache, _)| cache))) {
+        return sight;
+    }
+    let routes: Vec<(ObjectRef, Value)> = route_caches
+        .into_iter()
+        .filter_map(|(object, cache)| {
+            let value = cache
+                .get(&Key::new(&object.namespace, &object.name))?
+                .value();
+            Some((object, value))
+        })
+        .collect();
+    let lookup = |wanted: &ObjectRef| {
+        routes
+            .iter()
+            .find(|(object, _)| object == wanted)
+            .map(|(_, value)| value)
+    };
+    let traffic = match referenced {
+        Ok(_) => {
+            let max = rollout
+                .spec
+                .canary()
+                .map_or(100, |canary| canary.max_weight());
+            Ok(sluice_traffic::observe(&rollout, &lookup, max))
+        }
+        Err(errors) => Err(errors
+            .into_iter()
+            .map(|error| (error.field, error.message))
+            .collect()),
+    };
+    Sight::Complete(Box::new(Observed {
+        object: Arc::clone(object),
+        runs: runs(watches, object),
+        templates: templates(watches, &rollout, namespace),
+        workload: workload.and_then(|(cache, key)| Some(cache.get(&key)?.value())),
+        rollout,
+        replica_sets,
+        services,
+        traffic,
+        routes,
+    }))
+}
+
+/// The first of the caches that cannot be relied on, as the answer to give.
+fn unsettled<'a>(caches: impl IntoIterator<Item = &'a Arc<Cache>>) -> Option<Sight> {
+    caches.into_iter().find_map(|cache| match cache.state() {
+        SyncState::Synced | SyncState::Absent => None,
+        SyncState::Starting => Some(Sight::NotYet),
+        SyncState::Denied => Some(Sight::Unreadable(format!(
+            "the controller may not list and watch {}: grant it in its ClusterRole",
+            cache.kind()
+        ))),
+    })
+}
+
+/// Sets that the Rollout owns, and those without an owner that its selector selects.
+fn replica_sets(
+    watches: &Watches,
+    rollout: &Rollout,
+    object: &Object,
+) -> Result<Vec<ReplicaSet>, String> {
+    let orphans = watches.replica_sets.without_owner(&object.key.namespace);
+    let selector = rollout.spec.selector.as_ref();
+    let mut sets = Vec::new();
+    for (cached, owned) in watches
+        .replica_sets
+        .owned_by(&object.uid)
+        .into_iter()
+        .map(|cached| (cached, true))
+        .chain(orphans.into_iter().map(|cached| (cached, false)))
+    {
+        let set = ReplicaSet::from_object(&cached.value())
+            .map_err(|error| format!("ReplicaSet {} cannot be read: {error}", cached.key))?;
+        if owned || selector.is_some_and(|selector| selects(selector, &set.labels)) {
+            sets.push(set);
+        }
+    }
+    Ok(sets)
+}
+
+/// Whether a label selector selects these labels. An empty or malformed one selects nothing here: it is only asked
+/// whether something may be taken over.
+fn selects(selector: &LabelSelector, labels: &BTreeMap<String, String>) -> bool {
+    let empty = selector
+        .match_labels
+        .as_ref()
+        .is_none_or(BTreeMap::is_empty)
+        && selector
+            .match_expressions
+            .as_ref()
+            .is_none_or(Vec::is_empty);
+    !empty
+        && kube::core::Selector::try_from(selector.clone())
+            .is_ok_and(|selector| selector.matches(labels))
+}
+
+fn services(
+    watches: &Watches,
+    rollout: &Rollout,
+    namespace: &str,
+    named: &mut BTreeSet<Reference>,
+) -> BTreeMap<String, Service> {
+    let mut names: BTreeSet<&str> = BTreeSet::new();
+    if let Some(canary) = rollout.spec.canary() {
+        names.extend(
+            [&canary.stable_service, &canary.canary_service]
+                .into_iter()
+                .flatten()
+                .map(String::as_str),
+        );
+        if let Some(pair) = &canary.ping_pong {
+            names.extend(
+                [&pair.ping_service, &pair.pong_service]
+                    .into_iter()
+                    .flatten()
+                    .map(String::as_str),
+            );
+        }
+    }
+    if let Some(blue_green) = rollout.spec.blue_green() {
+        let both = [&blue_green.active_service, &blue_green.preview_service];
+        names.extend(both.into_iter().flatten().map(String::as_str));
+    }
+    names
+        .into_iter()
+        .filter_map(|name| {
+            let key = Key::new(namespace, name);
+            named.insert(reference(&SERVICE, key.clone()));
+            let service = Service::from_object(&watches.services.get(&key)?.value());
+            Some((name.to_owned(), service))
+        })
+        .collect()
+}
+
+/// The cache in which the workload of `workloadRef` is, and its key there. A kind that cannot be referred to is the
+/// validation's business.
+fn workload(
+    watches: &Watches,
+    caches: &Caches,
+    rollout: &Rollout,
+    namespace: &str,
+    named: &mut BTreeSet<Reference>,
+) -> Option<(Arc<Cache>, Key)> {
+    let workload = rollout.spec.workload_ref.as_ref()?;
+    let kind = match workload.kind.as_deref()? {
+        "Deployment" => &DEPLOYMENT,
+        "ReplicaSet" => &REPLICA_SET,
+        "PodTemplate" => &POD_TEMPLATE,
+        _ => return None,
+    };
+    let key = Key::new(namespace, workload.name.as_deref()?);
+    named.insert(reference(kind, key.clone()));
+    Some((watches.named(caches, kind), key))
+}
+
+/// The Rollout's runs. One that cannot be decoded counts as inconclusive: that pauses, and says why, and neither
+/// promotes nor aborts.
+fn runs(watches: &Watches, object: &Object) -> Vec<AnalysisRun> {
+    watches
+        .runs
+        .owned_by(&object.uid)
+        .into_iter()
+        .map(|cached| {
+            cached.decode().unwrap_or_else(|error| {
+                let value = cached.value();
+                let metadata: ObjectMeta = serde_json::from_value(value["metadata"].clone())
+                    .unwrap_or_else(|_| ObjectMeta {
+                        name: Some(cached.key.name.to_string()),
+                        namespace: Some(cached.key.namespace.to_string()),
+                        uid: Some(cached.uid.to_string()),
+                        ..ObjectMeta::default()
+                    });
+                AnalysisRun {
+                    metadata,
+                    spec: Default::default(),
+                    status: Some(AnalysisRunStatus {
+                        phase: "Inconclusive".to_owned(),
+                        message: Some(format!("the AnalysisRun cannot be read: {error}")),
+                        ..AnalysisRunStatus::default()
+                    }),
+                }
+            })
+        })
+        .collect()
+}
+
+/// The templates that the Rollout names, and those that they name.
+fn templates(watches: &Watches, rollout: &Rollout, namespace: &str) -> Templates {
+    let mut open: Vec<AnalysisTemplateRef> = Vec::new();
+    let mut named = |analysis: &sluice_crds::rollout::canary::RolloutAnalysis| {
+        open.extend(analysis.templates.iter().flatten().cloned());
+    };
+    if let Some(canary) = rollout.spec.canary() {
+        canary
+            .analysis
+            .iter()
+            .for_each(|background| named(&background.analysis));
+        canary
+            .steps()
+            .iter()
+            .filter_map(|step| step.analysis.as_ref())
+            .for_each(&mut named);
+    }
+    if let Some(blue_green) = rollout.spec.blue_green() {
+        let both = [
+            &blue_green.pre_promotion_analysis,
+            &blue_green.post_promotion_analysis,
+        ];
+        both.into_iter().flatten().for_each(&mut named);
+    }
+    let mut templates = Templates::new();
+    let mut seen = BTreeSet::new();
+    while let Some(next) = open.pop() {
+        let cluster = next.cluster_scope == Some(true);
+        let name = next.template_name.unwrap_or_default();
+        if !seen.insert((cluster, name.clone())) {
+            continue;
+        }
+        let (cache, key) = if cluster {
+            (&watches.cluster_templates, Key::new("", &name))
+        } else {
+            (&watches.templates, Key::new(namespace, &name))
+        };
+        let Some(cached) = cache.get(&key) else {
+            continue;
+        };
+        let problem = |error: &DecodeError| {
+            tracing::warn!(kind = %cache.kind(), template = %key, %error, "the template cannot be read");
+        };
+        if cluster {
+            match cached.decode::<ClusterAnalysisTemplate>() {
+                Ok(template) => {
+                    open.extend(template.spec.templates.iter().flatten().cloned());
+                    templates.insert_cluster(name, template.spec);
+                }
+                Err(error) => problem(&error),
+            }
+        } else {
+            match cached.decode::<AnalysisTemplate>() {
+                Ok(template) => {
+                    open.extend(template.spec.templates.iter().flatten().cloned());
+                    templates.insert(name, template.spec);
+                }
+                Err(error) => problem(&error),
+            }
+        }
+    }
+    templates
+}
