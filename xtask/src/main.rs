@@ -9,6 +9,7 @@ mod layers;
 mod scenarios;
 mod test;
 mod serve_git;
+mod soak;
 
 use std::process::ExitCode;
 
@@ -37,6 +38,8 @@ enum Command {
     /// Keep Prometheus' list of pods; started by the cluster.
     #[command(hide = true)]
     DiscoverPods(discover_pods::Arguments),
+    /// Play random schedules in the simulation, for minutes or hours.
+    Soak(soak::Arguments),
     /// Serve Git repositories over HTTP; started by the cluster.
     #[command(hide = true)]
     ServeGit(serve_git::Arguments),
@@ -59,6 +62,7 @@ fn main() -> ExitCode {
             Command::Cluster(arguments) => cluster::run(arguments).await,
             Command::Install(arguments) => install::run(arguments).await,
             Command::DiscoverPods(arguments) => discover_pods::run(arguments).await,
+            Command::Soak(arguments) => soak::run(&arguments),
             Command::ServeGit(arguments) => serve_git::run(arguments).await,
         }
     });
