@@ -74,7 +74,12 @@ fn sources_win_over_source() {
     let decoded = application(
         "{metadata: {name: a}, spec: {source: {repoURL: one}, sources: [{repoURL: two}, {repoURL: three}]}}",
     );
-    let urls: Vec<_> = decoded.spec.sources().iter().map(|s| s.repo_url.as_str()).collect();
+    let urls: Vec<_> = decoded
+        .spec
+        .sources()
+        .iter()
+        .map(|s| s.repo_url.as_str())
+        .collect();
     assert_eq!(urls, ["two", "three"]);
     assert!(decoded.spec.has_multiple_sources());
 }
@@ -85,13 +90,20 @@ fn the_destination_of_the_own_cluster_is_known_by_url_and_by_name() {
         ("{server: 'https://kubernetes.default.svc'}", true),
         ("{server: 'https://kubernetes.default.svc/'}", true),
         ("{name: in-cluster}", true),
-        ("{server: 'https://kubernetes.default.svc', name: in-cluster}", false),
+        (
+            "{server: 'https://kubernetes.default.svc', name: in-cluster}",
+            false,
+        ),
         ("{server: 'https://elsewhere'}", false),
         ("{name: elsewhere}", false),
         ("{namespace: web}", false),
     ] {
         let text = format!("{{metadata: {{name: a}}, spec: {{destination: {destination}}}}}");
-        assert_eq!(application(&text).spec.destination.is_in_cluster(), expected, "{destination}");
+        assert_eq!(
+            application(&text).spec.destination.is_in_cluster(),
+            expected,
+            "{destination}"
+        );
     }
 }
 
