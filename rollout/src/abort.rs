@@ -9,15 +9,16 @@ use crate::conditions::{PROGRESSING, ROLLOUT_ABORTED};
 use crate::draft::Draft;
 use crate::reason::Reason;
 use crate::seen::Seen;
-use crate::{pause, steps, time};
+use crate::{pause, promote, steps, time};
 
 /// Reads the orders in the status and makes them consistent.
 pub(crate) fn orders(seen: &Seen<'_>, draft: &mut Draft) {
     if seen.update().is_none() {
-        if seen.sets.new.is_some() {
-            // The first revision, or the stable one: there is nothing to give up and nothing to promote.
+        // The first revision, or the stable one: there is nothing to give up and nothing to promote.
+        if seen.is_stable() {
+            promote::clear_orders(seen, draft);
+        } else if seen.sets.new.is_some() {
             draft.status.abort = None;
-            draft.status.aborted_at = None;
             draft.status.promote_full = None;
         }
         return;

@@ -140,8 +140,9 @@ pub(crate) fn step(seen: &Seen<'_>, draft: &mut Draft, index: usize) -> Progress
     Progress::Waits
 }
 
-/// Makes the runs that should exist, ends those that should not, and writes the present ones into the status.
-pub(crate) fn reconcile(seen: &Seen<'_>, draft: &mut Draft) {
+/// Makes the runs that should exist, ends those that should not, and writes the present ones into the status. Nothing is
+/// made for a step that the status does not name yet.
+pub(crate) fn reconcile(seen: &Seen<'_>, draft: &mut Draft, advanced: bool) {
     let index = steps::index(&draft.status, seen.steps());
     let mut present: Vec<&str> = Vec::new();
     let mut references = [None, None];
@@ -158,14 +159,15 @@ pub(crate) fn reconcile(seen: &Seen<'_>, draft: &mut Draft) {
         let run = current(seen, &draft.status, kind);
         let over =
             run.is_some_and(|run| verdict(run) == Phase::Inconclusive && went_on(seen, kind, run));
-        match run.filter(|_| !over) {
-            Some(run) => {
-                present.push(run::name(run));
-                *reference = Some(reference_to(run));
-            }
-            None if may_begin(seen, draft, kind) => *reference = begin(seen, draft, kind, defined),
-            None => {}
-        }
+        let begins = (run.is_none() || over) && !advanced && may_begin(seen, draft, kind);
+        let begun = if begins {
+            begin(seen, draft, kind, defined)
+        } else {
+            None
+        };
+        // One that is over is still named, since that tells that a person has seen it.
+        present.extend(run.map(run::name));
+        *reference = begun.or_else(|| run.map(reference_to));
     }
     let [background, step] = references;
     if background.is_some() || step.is_some() || draft.status.canary.is_some() {

@@ -153,6 +153,34 @@ fn completion(seen: &Seen<'_>, draft: &mut Draft) {
     }
 }
 
+/// Progressing of an update that was given up, with the cause when it is given up now.
+pub(crate) fn aborted(seen: &Seen<'_>, draft: &mut Draft) {
+    let mut message = format!(
+        "Rollout aborted update to revision {}",
+        seen.sets.revision()
+    );
+    if let Some(cause) = &draft.abort_cause {
+        if !cause.is_empty() {
+            message = format!("{message}: {cause}");
+        }
+        // Again, with another cause.
+        remove(&mut draft.status, PROGRESSING);
+    }
+    if set(
+        &mut draft.status,
+        seen.now,
+        (PROGRESSING, "False", ROLLOUT_ABORTED),
+        message.clone(),
+    ) {
+        draft.event(
+            EventSlot::Aborted,
+            EventType::Warning,
+            ROLLOUT_ABORTED,
+            message,
+        );
+    }
+}
+
 fn progress(
     seen: &Seen<'_>,
     changes: Changes,
@@ -174,30 +202,7 @@ fn progress(
     let status = &mut draft.status;
     let now = seen.now;
     if status.aborted() {
-        let mut message = format!(
-            "Rollout aborted update to revision {}",
-            seen.sets.revision()
-        );
-        if let Some(cause) = draft.abort_cause.as_ref().filter(|cause| !cause.is_empty()) {
-            message = format!("{message}: {cause}");
-        }
-        if draft.abort_cause.is_some() {
-            // Again, with another cause.
-            remove(status, PROGRESSING);
-        }
-        if set(
-            status,
-            now,
-            (PROGRESSING, "False", ROLLOUT_ABORTED),
-            message.clone(),
-        ) {
-            draft.event(
-                EventSlot::Aborted,
-                EventType::Warning,
-                "RolloutAborted",
-                message,
-            );
-        }
+        aborted(seen, draft);
         return;
     }
     if changes.template {

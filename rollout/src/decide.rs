@@ -52,15 +52,20 @@ pub fn decide(world: &World<'_>, now: Timestamp) -> Plan {
     deadline::enforce(&seen, &mut draft);
 
     // How far are we?
-    steps::advance(&seen, &mut draft);
-    let seen = promote::reconcile(seen, &mut draft);
+    let advanced = steps::advance(&seen, &mut draft);
     pause::tidy(&seen, &mut draft);
 
-    // What has to be written for that?
-    weight::reconcile(&seen, &mut draft);
-    services::reconcile(&seen, &mut draft);
-    replicas::reconcile(&seen, &mut draft);
-    analysis::reconcile(&seen, &mut draft);
+    // What has to be written for that? A step forward is in the status before anything is done about it: otherwise a
+    // crash in between would make the step before it look unfinished, and take back what was done.
+    if !advanced {
+        weight::reconcile(&seen, &mut draft);
+        services::reconcile(&seen, &mut draft);
+        replicas::reconcile(&seen, &mut draft);
+    }
+    analysis::reconcile(&seen, &mut draft, advanced);
+    if !advanced {
+        promote::when_due(&seen, &mut draft);
+    }
     history::clean(&seen, &mut draft);
 
     // What is there to say about it?

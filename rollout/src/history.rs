@@ -29,7 +29,14 @@ fn replica_sets(seen: &Seen<'_>, draft: &mut Draft) {
             .flatten()
             .any(|service| service.hash() == set.hash())
     };
-    let owned = seen.sets.older.iter().filter(|set| set.owner.is_some());
+    // Until the status says that another revision is stable, a crash would need this one back.
+    let status = seen.world.rollout.status.as_ref();
+    let stable = status.and_then(|status| status.stable_rs.as_deref());
+    let owned = seen
+        .sets
+        .older
+        .iter()
+        .filter(|set| set.owner.is_some() && set.hash() != stable);
     // Newest first.
     let empty = owned.filter(|set| set.replicas == 0 && set.current == 0 && !referenced(set));
     for set in empty.skip(limit) {

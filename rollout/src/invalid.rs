@@ -83,6 +83,9 @@ fn keep_the_way_back(world: &World<'_>, now: Timestamp, draft: &mut Draft) {
     }
     abort::orders(&seen, draft);
     analysis::judge(&seen, draft);
+    if draft.status.aborted() {
+        conditions::aborted(&seen, draft);
+    }
     let named = seen.canary_service().is_some() && seen.stable_service().is_some();
     if draft.status.aborted() && seen.route.is_some() && world.traffic.is_ok() && named {
         weight::reconcile(&seen, draft);

@@ -24,6 +24,7 @@ mod equality;
 pub mod hash;
 mod history;
 mod invalid;
+pub mod invariants;
 mod pause;
 mod phase;
 pub mod plan;

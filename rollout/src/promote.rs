@@ -1,7 +1,8 @@
 //! Promotion: the new revision becomes the stable one.
 //!
-//! It needs every pod of the new revision available and, after the steps, every router showing all traffic on it. What
-//! follows from it (Services, weight back to 0, the old set's end) is decided with the new roles.
+//! It needs every pod of the new revision available and, after the steps, every router showing all traffic on it. A
+//! promotion is a write of the status and nothing else; what follows from it (Services, weight back to 0, the old set's
+//! end) is decided when it is seen there, so that a crash cannot leave half of it behind.
 
 use crate::draft::{Draft, EventSlot};
 use crate::plan::EventType;
@@ -10,14 +11,13 @@ use crate::replicas::available;
 use crate::seen::Seen;
 use crate::{duration, pause, steps, update};
 
-/// Promotes when it is time, and returns the facts with the roles as they then are.
-pub(crate) fn reconcile<'a>(seen: Seen<'a>, draft: &mut Draft) -> Seen<'a> {
+/// Promotes when it is time.
+pub(crate) fn when_due(seen: &Seen<'_>, draft: &mut Draft) {
     if seen.is_stable() {
-        stand_at_the_end(&seen, draft);
-        return seen;
+        return;
     }
-    let Some(because) = due(&seen, draft) else {
-        return seen;
+    let Some(because) = due(seen, draft) else {
+        return;
     };
     draft.reason(Reason::Promoted {
         because: because.clone(),
@@ -31,20 +31,19 @@ pub(crate) fn reconcile<'a>(seen: Seen<'a>, draft: &mut Draft) -> Seen<'a> {
         message,
     );
     duration::finish(
-        &seen,
+        seen,
         &mut draft.status,
         duration::Outcome::of_promotion(&because),
     );
     draft.status.stable_rs = Some(hash.clone());
-    stand_at_the_end(&seen, draft);
+    clear_orders(seen, draft);
+}
+
+/// There is nothing to give up, to promote or to wait for: the template is that of the stable revision, or about to be.
+pub(crate) fn clear_orders(seen: &Seen<'_>, draft: &mut Draft) {
     draft.status.abort = None;
     draft.status.aborted_at = None;
     draft.status.promote_full = None;
-    seen.promoted()
-}
-
-fn stand_at_the_end(seen: &Seen<'_>, draft: &mut Draft) {
-    draft.status.stable_rs = Some(seen.sets.hash.clone());
     pause::clear(&mut draft.status);
     steps::set_index(&mut draft.status, seen.steps(), seen.steps().len());
 }

@@ -84,21 +84,6 @@ impl<'a> Sets<'a> {
         }
     }
 
-    /// The roles after the new revision became the stable one.
-    pub(crate) fn promoted(mut self) -> Self {
-        if let Some(stable) = self.stable
-            && self.new.is_some_and(|new| new.name != stable.name)
-        {
-            let place = self
-                .older
-                .iter()
-                .position(|set| set.revision() < stable.revision());
-            self.older.insert(place.unwrap_or(self.older.len()), stable);
-        }
-        self.stable = self.new.or(self.stable);
-        self
-    }
-
     /// Every set once: new, stable, older.
     pub(crate) fn all(&self) -> impl Iterator<Item = &'a ReplicaSet> + use<'a, '_> {
         let stable = self

@@ -133,12 +133,6 @@ impl<'a> Seen<'a> {
         }
     }
 
-    /// The facts after the new revision became the stable one.
-    pub(crate) fn promoted(mut self) -> Self {
-        self.sets = self.sets.promoted();
-        self
-    }
-
     pub(crate) fn steps(&self) -> &'a [CanaryStep] {
         self.canary.steps()
     }

@@ -79,10 +79,11 @@ pub(crate) enum Progress {
     Waits,
 }
 
-/// Passes every step that is done.
-pub(crate) fn advance(seen: &Seen<'_>, draft: &mut Draft) {
+/// Passes every step that is done; true when it passed one.
+pub(crate) fn advance(seen: &Seen<'_>, draft: &mut Draft) -> bool {
     let steps = seen.steps();
-    let mut at = index(&draft.status, steps);
+    let start = index(&draft.status, steps);
+    let mut at = start;
     while let Some(step) = steps.get(at)
         && may_advance(seen, draft, step)
     {
@@ -115,6 +116,7 @@ pub(crate) fn advance(seen: &Seen<'_>, draft: &mut Draft) {
         at += 1;
         set_index(&mut draft.status, steps, at);
     }
+    at != start
 }
 
 /// Whether steps are worked on at all.

@@ -37,6 +37,10 @@ pub(crate) fn changes(seen: &Seen<'_>) -> Changes {
 
 /// Starts from the first step when the template or the steps changed.
 pub(crate) fn begin(seen: &Seen<'_>, draft: &mut Draft) {
+    if let Some(stable) = seen.sets.stable.and_then(|stable| stable.hash()) {
+        // Found again when the status was lost.
+        draft.status.stable_rs = Some(stable.to_owned());
+    }
     let changes = changes(seen);
     if !changes.template && !changes.steps {
         return;

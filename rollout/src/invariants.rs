@@ -1,0 +1,250 @@
+//! Safety, as checks on single effects against what was observed: the executor runs them before it writes, and the
+//! simulation uses the same ones as oracles. An effect that violates one is refused, whatever the reason for it was.
+//!
+//! | invariant | effect |
+//! |---|---|
+//! | weights are parts of a whole | SetTraffic |
+//! | no traffic for a set without available pods, while the other side has some | SetTraffic |
+//! | the canary's share rises only if its Service selects it and no abort is ordered | SetTraffic |
+//! | no pod goes that the traffic which is routed now needs | ScaleReplicaSet |
+//! | available pods stay above `replicas - maxUnavailable` where pods are the traffic | ScaleReplicaSet |
+//! | a Service leaves available pods only for available pods | SelectPods |
+//! | what a Service selects, what is stable, and what has pods is not deleted | DeleteReplicaSet |
+//!
+//! The checks know nothing of how decisions are made: they derive everything from the world again.
+
+use std::fmt;
+
+use sluice_crds::rollout::CanaryStrategy;
+use sluice_crds::split::Split;
+
+use crate::plan::Effect;
+use crate::replicas::{available, max_unavailable};
+use crate::revision::Sets;
+use crate::seen::{Route, Seen};
+use crate::world::{ReplicaSet, Service, World};
+
+/// An effect that must not happen.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub struct Violation {
+    /// The invariant, as in the table of this module.
+    pub invariant: &'static str,
+    /// The values that violate it.
+    pub detail: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.invariant, self.detail)
+    }
+}
+
+/// Checks one effect against the world that it was decided on.
+///
+/// # Errors
+/// The invariant that the effect would violate.
+pub fn check(world: &World<'_>, effect: &Effect) -> Result<(), Violation> {
+    // Other strategies promise other things.
+    let Some(canary) = world.rollout.spec.canary() else {
+        return Ok(());
+    };
+    let seen = Seen::new(
+        world,
+        canary,
+        Sets::find(world),
+        jiff::Timestamp::UNIX_EPOCH,
+    );
+    match effect {
+        Effect::SetTraffic(split) => traffic(&seen, split),
+        Effect::ScaleReplicaSet { name, from, to, .. } if to < from => {
+            scale_down(&seen, canary, name, *to)
+        }
+        Effect::SelectPods { service, hash, .. } => select(&seen, service, hash.as_deref()),
+        Effect::DeleteReplicaSet { name, .. } => delete(&seen, name),
+        _ => Ok(()),
+    }
+}
+
+fn require(
+    holds: bool,
+    invariant: &'static str,
+    detail: impl FnOnce() -> String,
+) -> Result<(), Violation> {
+    if holds {
+        Ok(())
+    } else {
+        Err(Violation {
+            invariant,
+            detail: detail(),
+        })
+    }
+}
+
+fn with_hash<'a>(seen: &Seen<'a>, hash: Option<&str>) -> Option<&'a ReplicaSet> {
+    seen.sets
+        .all()
+        .find(|set| set.hash() == hash && hash.is_some())
+}
+
+fn traffic(seen: &Seen<'_>, split: &Split) -> Result<(), Violation> {
+    let further: Vec<i32> = split.additional.iter().map(|one| one.weight).collect();
+    let sum = further
+        .iter()
+        .fold(split.canary, |sum, weight| sum.saturating_add(*weight));
+    let parts = split.max == seen.max_weight && split.canary >= 0 && sum <= split.max;
+    require(
+        parts && further.iter().all(|weight| *weight >= 0),
+        "weights are parts of a whole",
+        || {
+            format!(
+                "canary {} + further {further:?} of {}",
+                split.canary, split.max
+            )
+        },
+    )?;
+    let Some(route) = &seen.route else {
+        return Ok(());
+    };
+    let canary = with_hash(seen, seen.canary_service().and_then(Service::hash));
+    let stable =
+        with_hash(seen, seen.stable_service().and_then(Service::hash)).or(seen.sets.stable);
+    let pods = |set: Option<&ReplicaSet>| set.map_or(0, available);
+    if split.canary > route.lowest {
+        rise(seen, route, split, canary)?;
+    }
+    if split.canary > 0 {
+        let nowhere_else = pods(canary) == 0 && pods(stable) == 0;
+        require(
+            pods(canary) > 0 || nowhere_else,
+            "no traffic for a canary without available pods",
+            || format!("weight {} for 0 available pods", split.canary),
+        )?;
+    }
+    if split.canary < route.highest {
+        let emptier = pods(stable) == 0 && pods(canary) > 0 && seen.replicas > 0;
+        require(
+            !emptier,
+            "no traffic for a stable side without available pods",
+            || {
+                format!(
+                    "canary weight {} -> {} with 0 stable pods available",
+                    route.highest, split.canary
+                )
+            },
+        )?;
+    }
+    Ok(())
+}
+
+fn rise(
+    seen: &Seen<'_>,
+    route: &Route,
+    split: &Split,
+    canary: Option<&ReplicaSet>,
+) -> Result<(), Violation> {
+    let change = || format!("canary weight {} -> {}", route.lowest, split.canary);
+    let aborted = seen
+        .world
+        .rollout
+        .status
+        .as_ref()
+        .is_some_and(|status| status.aborted());
+    let fully = seen
+        .world
+        .rollout
+        .status
+        .as_ref()
+        .is_some_and(|status| status.promoting_fully());
+    let overtaken =
+        seen.world.rollout.status.as_ref().is_some_and(|status| {
+            status.current_pod_hash.as_deref() != Some(seen.sets.hash.as_str())
+        });
+    // An abort that belongs to an earlier revision, or that a full promotion replaces, does not count.
+    require(
+        !aborted || fully || overtaken,
+        "an abort never raises the canary's share",
+        change,
+    )?;
+    require(
+        route.problem().is_none(),
+        "the canary's share rises only on routes that can be read",
+        || format!("{}: {}", change(), route.problem().unwrap_or_default()),
+    )?;
+    let selected = canary.is_some_and(|set| Some(set.hash()) == Some(split.canary_hash.as_deref()));
+    require(
+        selected,
+        "the canary's share rises only if its Service selects it",
+        change,
+    )
+}
+
+fn scale_down(
+    seen: &Seen<'_>,
+    canary: &CanaryStrategy,
+    name: &str,
+    to: i32,
+) -> Result<(), Violation> {
+    let Some(set) = seen.sets.all().find(|set| set.name == name) else {
+        return Ok(());
+    };
+    if seen.route.is_some() {
+        let needed = seen.pods_needed(set).min(set.replicas);
+        return require(
+            to >= needed,
+            "no pod goes that the routed traffic needs",
+            || format!("{name}: {} -> {to}, {needed} needed", set.replicas),
+        );
+    }
+    // Pods that are not available are deleted first.
+    let before: i32 = seen.sets.all().map(available).sum();
+    let after = before - available(set) + available(set).min(to);
+    let least = before.min(seen.replicas - max_unavailable(canary, seen.replicas));
+    require(
+        after >= least,
+        "available pods stay above replicas - maxUnavailable",
+        || {
+            format!(
+                "{name}: {} -> {to} leaves {after} available, {least} needed",
+                set.replicas
+            )
+        },
+    )
+}
+
+fn select(seen: &Seen<'_>, service: &str, hash: Option<&str>) -> Result<(), Violation> {
+    let Some(hash) = hash else { return Ok(()) };
+    let now = seen.world.services.get(service).and_then(Service::hash);
+    let loses = match now {
+        Some(now) => with_hash(seen, Some(now)).map_or(0, available),
+        None => seen.sets.all().map(available).sum(),
+    };
+    let gains = with_hash(seen, Some(hash)).map_or(0, available);
+    require(
+        gains > 0 || loses == 0,
+        "a Service leaves available pods only for available pods",
+        || format!("{service}: from {loses} available pods to {gains} of {hash}"),
+    )
+}
+
+fn delete(seen: &Seen<'_>, name: &str) -> Result<(), Violation> {
+    let Some(set) = seen.sets.all().find(|set| set.name == name) else {
+        return Ok(());
+    };
+    let named = [seen.canary_service(), seen.stable_service()];
+    let selected = named
+        .into_iter()
+        .flatten()
+        .any(|service| service.hash() == set.hash());
+    let has_role = |role: Option<&ReplicaSet>| role.is_some_and(|role| role.name == set.name);
+    let idle = set.replicas == 0 && set.current == 0 && !selected;
+    require(
+        idle && !has_role(seen.sets.new) && !has_role(seen.sets.stable),
+        "what is selected, stable, new, or has pods is not deleted",
+        || {
+            format!(
+                "{name}: {} pods, selected: {selected}",
+                set.current.max(set.replicas)
+            )
+        },
+    )
+}

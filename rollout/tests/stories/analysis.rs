@@ -1,0 +1,330 @@
+//! Analyses: of a step and in the background; their verdicts, and what a retry measures.
+
+use serde_json::json;
+use sluice_crds::analysis::MetricResult;
+
+use crate::fixtures::{Cluster, analysis, rollout};
+
+fn background() -> Cluster {
+    let steps = json!([
+        { "setWeight": 10 }, { "pause": { "duration": "1m" } }, { "setWeight": 50 }, { "pause": { "duration": "1m" } }
+    ]);
+    let mut object = rollout(10, steps, true);
+    object["spec"]["strategy"]["canary"]["analysis"] = analysis("errors");
+    object["spec"]["strategy"]["canary"]["analysis"]["startingStep"] = json!(1);
+    let mut cluster = Cluster::deployed(object);
+    cluster.set_image("web:2");
+    cluster
+}
+
+fn step() -> Cluster {
+    let steps = json!([{ "setWeight": 10 }, { "analysis": analysis("errors") }, { "setWeight": 50 }, { "pause": {} }]);
+    let mut cluster = Cluster::deployed(rollout(10, steps, true));
+    cluster.set_image("web:2");
+    cluster
+}
+
+#[test]
+fn the_whole_story_with_a_background_analysis() {
+    let mut cluster = background();
+    cluster.settle();
+    assert_eq!((cluster.weight(), cluster.step()), (10, 1));
+    assert_eq!(cluster.log.last().unwrap(), "measure web-web:2-2");
+    let run = &cluster.runs[0];
+    let labels = run.metadata.labels.as_ref().unwrap();
+    assert_eq!(labels["rollout-type"], "Background");
+    assert_eq!(labels["app"], "web");
+    assert_eq!(
+        run.metadata.annotations.as_ref().unwrap()["rollout.argoproj.io/revision"],
+        "2"
+    );
+    let known = cluster
+        .status()
+        .canary
+        .clone()
+        .unwrap()
+        .current_background_analysis_run_status
+        .unwrap();
+    assert_eq!(
+        (Some(&known.name), known.status.as_deref()),
+        (run.metadata.name.as_ref(), Some("Running"))
+    );
+    cluster.run_until("promoted", |cluster| cluster.phase() == "Healthy");
+    assert_eq!(cluster.weights, [10, 50, 100, 0]);
+    assert_eq!(
+        cluster.runs[0].spec.terminate,
+        Some(true),
+        "it ends with the update"
+    );
+    let canary = cluster.status().canary.clone().unwrap();
+    assert_eq!(canary.current_background_analysis_run_status, None);
+}
+
+#[test]
+fn it_begins_when_there_is_something_to_measure() {
+    let mut object = rollout(10, json!([{ "setWeight": 10 }, { "pause": {} }]), true);
+    object["spec"]["strategy"]["canary"]["analysis"] = analysis("errors");
+    let mut cluster = Cluster::deployed(object);
+    cluster.broken.push("web:2");
+    cluster.set_image("web:2");
+    cluster.settle();
+    assert!(cluster.runs.is_empty(), "no pods, nothing to measure");
+    cluster.broken.clear();
+    cluster.settle();
+    assert_eq!(cluster.log[3..], ["weight 10", "measure web-web:2-2"]);
+}
+
+#[test]
+fn a_failed_background_analysis_takes_the_traffic_back_and_says_why() {
+    let mut cluster = background();
+    cluster.verdicts.insert(
+        "errors".into(),
+        (
+            "Failed",
+            "Metric \"errors\" assessed Failed due to failed (3) > failureLimit (2)",
+        ),
+    );
+    cluster.settle();
+    assert_eq!(cluster.weights, [10, 0]);
+    assert_eq!(
+        cluster.message(),
+        "RolloutAborted: Rollout aborted update to revision 2: Background analysis phase error/failed: \
+         Metric \"errors\" assessed Failed due to failed (3) > failureLimit (2)"
+    );
+    assert!(cluster.event_reasons().contains(&"AnalysisRunFailed"));
+    // The fix.
+    cluster.verdicts.clear();
+    cluster.set_image("web:4");
+    cluster.run_until("promoted", |cluster| cluster.phase() == "Healthy");
+    assert_eq!(cluster.stable(), "web:4");
+}
+
+#[test]
+fn a_step_waits_for_its_analysis() {
+    let mut cluster = step();
+    cluster.settle();
+    assert_eq!((cluster.step(), cluster.weight()), (1, 10));
+    assert_eq!(cluster.log.last().unwrap(), "measure web-web:2-2-1");
+    assert_eq!(
+        cluster.runs[0].metadata.labels.as_ref().unwrap()["step-index"],
+        "1"
+    );
+    cluster.wait(100_000);
+    cluster.settle();
+    assert_eq!(cluster.phase(), "Progressing", "an analysis takes its time");
+    cluster.verdicts.insert("errors".into(), ("Successful", ""));
+    cluster.settle();
+    assert_eq!((cluster.step(), cluster.weight()), (3, 50));
+    assert_eq!(cluster.runs.len(), 1);
+}
+
+#[test]
+fn a_retry_measures_again() {
+    let mut cluster = step();
+    cluster
+        .verdicts
+        .insert("errors".into(), ("Error", "no answer"));
+    cluster.settle();
+    assert_eq!(
+        cluster.message(),
+        "RolloutAborted: Rollout aborted update to revision 2: Step-based analysis phase error/failed: no answer"
+    );
+    for number in 1..=2 {
+        cluster.retry();
+        cluster.settle();
+        assert_eq!(cluster.phase(), "Degraded");
+        let name = cluster.runs.last().unwrap().metadata.name.clone().unwrap();
+        assert!(name.ends_with(&format!("-2-1.{number}")), "{name}");
+    }
+    cluster.verdicts.insert("errors".into(), ("Successful", ""));
+    cluster.retry();
+    cluster.settle();
+    assert_eq!((cluster.phase(), cluster.step()), ("Paused", 3));
+}
+
+#[test]
+fn changed_steps_measure_again() {
+    let mut cluster = step();
+    cluster.verdicts.insert("errors".into(), ("Failed", ""));
+    cluster.settle();
+    cluster.verdicts.insert("errors".into(), ("Successful", ""));
+    cluster.edit(|rollout| {
+        let canary = rollout
+            .spec
+            .strategy
+            .as_mut()
+            .unwrap()
+            .canary
+            .as_mut()
+            .unwrap();
+        canary.steps.as_mut().unwrap()[0].set_weight = Some(20);
+    });
+    cluster.settle();
+    assert_eq!(
+        (cluster.phase(), cluster.step(), cluster.runs.len()),
+        ("Paused", 3, 2)
+    );
+}
+
+#[test]
+fn an_inconclusive_analysis_waits_for_a_person() {
+    let mut cluster = step();
+    cluster
+        .verdicts
+        .insert("errors".into(), ("Inconclusive", ""));
+    cluster.settle();
+    assert_eq!(
+        (cluster.phase(), cluster.message()),
+        ("Paused", "InconclusiveAnalysisRun")
+    );
+    assert_eq!((cluster.step(), cluster.weight()), (1, 10));
+    let before = cluster.log.len();
+    cluster.scale(20);
+    cluster.settle();
+    assert_eq!(cluster.log.len(), before, "nothing is scaled meanwhile");
+    // What `promote` writes in this case.
+    cluster.patch_status(|status| {
+        status.pause_conditions = None;
+        status.controller_pause = Some(false);
+        status.current_step_index = Some(2);
+    });
+    cluster.settle();
+    assert_eq!((cluster.step(), cluster.weight()), (3, 50));
+}
+
+#[test]
+fn going_on_from_an_inconclusive_background_analysis_measures_again() {
+    let mut cluster = background();
+    cluster
+        .verdicts
+        .insert("errors".into(), ("Inconclusive", ""));
+    cluster.settle();
+    assert_eq!(cluster.phase(), "Paused");
+    let pauses = cluster.status().pause_conditions.clone().unwrap();
+    assert_eq!(pauses.len(), 2, "the step's and the analysis's: {pauses:?}");
+    cluster.wait(1000);
+    cluster.settle();
+    assert_eq!(cluster.step(), 1, "time does not help");
+    cluster.verdicts.clear();
+    cluster.promote();
+    cluster.settle();
+    assert_eq!((cluster.step(), cluster.weight()), (3, 50));
+    let names: Vec<&str> = cluster
+        .runs
+        .iter()
+        .map(|run| run.metadata.name.as_deref().unwrap())
+        .collect();
+    assert!(names[1].ends_with("-2.1"), "{names:?}");
+}
+
+#[test]
+fn a_metrics_outage_holds_and_says_so() {
+    let mut cluster = background();
+    cluster.settle();
+    let outage = |errors: i32| {
+        Some(vec![MetricResult {
+            name: "errors".to_owned(),
+            phase: "Running".to_owned(),
+            consecutive_error: Some(errors),
+            count: Some(1),
+            ..Default::default()
+        }])
+    };
+    cluster.runs[0].status.as_mut().unwrap().metric_results = outage(2);
+    cluster.wait(3600);
+    cluster.settle();
+    assert_eq!(
+        (cluster.phase(), cluster.step(), cluster.weight()),
+        ("Paused", 1, 10)
+    );
+    let name = cluster.runs[0].metadata.name.clone().unwrap();
+    assert_eq!(
+        cluster.message(),
+        format!(
+            "CanaryPauseStep; holding: {name} cannot measure: errors: 2 errors in a row (allowed: 4): no answer"
+        )
+    );
+    assert_eq!(cluster.status().abort, None);
+    cluster.runs[0].status.as_mut().unwrap().metric_results = outage(0);
+    cluster.settle();
+    assert_eq!((cluster.step(), cluster.weight()), (3, 50));
+}
+
+#[test]
+fn a_person_goes_on_in_spite_of_a_metrics_outage() {
+    let mut cluster = background();
+    cluster.settle();
+    cluster.runs[0].status.as_mut().unwrap().metric_results = Some(vec![MetricResult {
+        name: "errors".to_owned(),
+        consecutive_error: Some(1),
+        ..Default::default()
+    }]);
+    cluster.settle();
+    cluster.promote();
+    cluster.settle();
+    assert_eq!(
+        cluster.step(),
+        2,
+        "over the pause, and not over the next step"
+    );
+}
+
+#[test]
+fn an_analysis_that_was_ended_before_it_measured_has_not_succeeded() {
+    let mut cluster = step();
+    cluster.settle();
+    let run = cluster.runs.last_mut().unwrap();
+    run.spec.terminate = Some(true);
+    let status = run.status.as_mut().unwrap();
+    status.phase = "Successful".to_owned();
+    status.metric_results = None;
+    cluster.settle();
+    assert_eq!(
+        (cluster.phase(), cluster.message()),
+        ("Paused", "InconclusiveAnalysisRun")
+    );
+}
+
+#[test]
+fn runs_of_an_overtaken_update_are_ended() {
+    let mut cluster = background();
+    cluster.settle();
+    cluster.set_image("web:3");
+    cluster.settle();
+    assert_eq!(cluster.runs.len(), 2);
+    assert_eq!(cluster.runs[0].spec.terminate, Some(true));
+    assert_eq!(cluster.runs[1].spec.terminate, None);
+}
+
+#[test]
+fn arguments_are_resolved_from_the_rollout() {
+    let mut step = analysis("errors");
+    step["args"] = json!([
+        { "name": "stable", "valueFrom": { "podTemplateHashValue": "Stable" } },
+        { "name": "canary", "valueFrom": { "podTemplateHashValue": "Latest" } },
+        { "name": "app", "valueFrom": { "fieldRef": { "fieldPath": "metadata.name" } } },
+        { "name": "limit", "value": "5" }
+    ]);
+    let mut cluster = Cluster::deployed(rollout(2, json!([{ "analysis": step }]), false));
+    let spec = json!({
+        "args": [{ "name": "stable" }, { "name": "canary" }, { "name": "app" }, { "name": "limit", "value": "1" }],
+        "metrics": [{ "name": "errors", "provider": { "prometheus": { "address": "http://p", "query": "{{args.app}}" } } }]
+    });
+    cluster
+        .templates
+        .insert("errors", serde_json::from_value(spec).unwrap());
+    cluster.set_image("web:2");
+    cluster.settle();
+    let args = cluster.runs[0].spec.args.clone().unwrap();
+    let value = |name: &str| {
+        args.iter()
+            .find(|arg| arg.name == name)
+            .unwrap()
+            .value
+            .clone()
+    };
+    assert_eq!(value("stable").as_deref(), cluster.set("web:1").hash());
+    assert_eq!(value("canary").as_deref(), cluster.set("web:2").hash());
+    assert_eq!(value("app").as_deref(), Some("web"));
+    assert_eq!(value("limit").as_deref(), Some("5"));
+}

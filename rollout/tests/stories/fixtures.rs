@@ -1,0 +1,677 @@
+//! A cluster as plain data, and a loop that decides, applies effects, and lets pods become ready, until nothing changes.
+//!
+//! Every effect is checked against the safety invariants before it is applied. Nothing here knows what a right decision
+//! is; the stories say it.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+use sluice_analysis::template::Templates;
+use sluice_crds::analysis::{AnalysisRun, AnalysisTemplateSpec};
+use sluice_crds::pod_template::PodTemplate;
+use sluice_crds::rollout::{Rollout, RolloutStatus};
+use sluice_crds::split::{ObservedSplit, Split};
+use sluice_crds::{Time, names};
+use sluice_rollout::{
+    Effect, EventNote, Plan, ReplicaSet, Service, Settings, World, decide, invariants,
+};
+
+/// How an AnalysisRun comes out, by the name of its first template's metric.
+pub(crate) type Verdicts = BTreeMap<String, (&'static str, &'static str)>;
+
+/// The cluster.
+#[derive(Clone)]
+pub(crate) struct Cluster {
+    pub(crate) rollout: Rollout,
+    pub(crate) sets: Vec<ReplicaSet>,
+    pub(crate) services: BTreeMap<String, Service>,
+    pub(crate) runs: Vec<AnalysisRun>,
+    pub(crate) templates: Templates,
+    /// What each router says; empty without traffic routing.
+    pub(crate) routes: Vec<Result<i32, String>>,
+    pub(crate) accepted: Option<bool>,
+    pub(crate) now: Timestamp,
+    /// Images whose pods never become ready.
+    pub(crate) broken: Vec<&'static str>,
+    /// Phase and message that a run gets, by metric; without an entry it stays Running.
+    pub(crate) verdicts: Verdicts,
+    pub(crate) events: Vec<EventNote>,
+    /// Every split that was told, in order.
+    pub(crate) weights: Vec<i32>,
+    /// Every effect, in order, in one word each with its object.
+    pub(crate) log: Vec<String>,
+    version: u64,
+}
+
+/// A Rollout of `replicas` pods with these steps; `routed` gives it a router and two Services.
+pub(crate) fn rollout(replicas: i32, steps: Value, routed: bool) -> Value {
+    let mut canary = json!({ "steps": steps });
+    if routed {
+        canary["canaryService"] = json!("web-canary");
+        canary["stableService"] = json!("web-stable");
+        canary["trafficRouting"] = json!({ "nginx": { "stableIngress": "web" } });
+    }
+    json!({
+        "apiVersion": "argoproj.io/v1alpha1",
+        "kind": "Rollout",
+        "metadata": { "name": "web", "namespace": "shop", "uid": "rollout-uid", "generation": 1 },
+        "spec": {
+            "replicas": replicas,
+            "selector": { "matchLabels": { "app": "web" } },
+            "template": {
+                "metadata": { "labels": { "app": "web" } },
+                "spec": { "containers": [{ "name": "web", "image": "web:1" }] }
+            },
+            "strategy": { "canary": canary }
+        }
+    })
+}
+
+/// The same as the analysis of a step or of the background.
+pub(crate) fn analysis(template: &str) -> Value {
+    json!({ "templates": [{ "templateName": template }] })
+}
+
+impl Cluster {
+    /// A cluster in which nothing has happened yet.
+    pub(crate) fn new(rollout: Value) -> Self {
+        let routed = rollout
+            .pointer("/spec/strategy/canary/trafficRouting")
+            .is_some();
+        let mut cluster = Self {
+            rollout: serde_json::from_value(rollout).unwrap(),
+            sets: Vec::new(),
+            services: BTreeMap::new(),
+            runs: Vec::new(),
+            templates: Templates::new(),
+            routes: if routed { vec![Ok(0)] } else { Vec::new() },
+            accepted: None,
+            now: "2026-11-21T12:00:00Z".parse().unwrap(),
+            broken: Vec::new(),
+            verdicts: Verdicts::new(),
+            events: Vec::new(),
+            weights: Vec::new(),
+            log: Vec::new(),
+            version: 1,
+        };
+        cluster.touch_rollout();
+        let canary = cluster.rollout.spec.canary().unwrap().clone();
+        for name in [canary.canary_service, canary.stable_service]
+            .into_iter()
+            .flatten()
+        {
+            cluster.add_service(&name);
+        }
+        for metric in ["errors", "latency"] {
+            cluster.add_template(metric);
+        }
+        cluster
+    }
+
+    /// A cluster in which `web:1` is promoted, with a clean record.
+    pub(crate) fn deployed(rollout: Value) -> Self {
+        let mut cluster = Self::new(rollout);
+        cluster.settle();
+        assert_eq!(cluster.phase(), "Healthy", "{}", cluster.describe());
+        cluster.events.clear();
+        cluster.weights.clear();
+        cluster.log.clear();
+        cluster
+    }
+
+    pub(crate) fn add_service(&mut self, name: &str) {
+        let object = json!({
+            "metadata": { "name": name, "uid": format!("uid-{name}"), "resourceVersion": "1" },
+            "spec": { "selector": { "app": "web" } }
+        });
+        self.services
+            .insert(name.to_owned(), Service::from_object(&object));
+    }
+
+    fn add_template(&mut self, metric: &str) {
+        let spec = json!({ "metrics": [{
+            "name": metric, "interval": "10s", "count": 3, "successCondition": "result < 0.01",
+            "provider": { "prometheus": { "address": "http://prometheus", "query": "errors" } }
+        }] });
+        self.templates.insert(
+            metric,
+            serde_json::from_value::<AnalysisTemplateSpec>(spec).unwrap(),
+        );
+    }
+
+    fn version(&mut self) -> String {
+        self.version += 1;
+        self.version.to_string()
+    }
+
+    fn touch_rollout(&mut self) {
+        let version = self.version();
+        self.rollout.metadata.resource_version = Some(version);
+    }
+
+    /// What a person or Git changes.
+    pub(crate) fn edit(&mut self, edit: impl FnOnce(&mut Rollout)) {
+        edit(&mut self.rollout);
+        self.rollout.metadata.generation =
+            self.rollout.metadata.generation.map(|number| number + 1);
+        self.touch_rollout();
+    }
+
+    pub(crate) fn set_image(&mut self, image: &str) {
+        let template: PodTemplate = serde_json::from_value(json!({
+            "metadata": { "labels": { "app": "web" } },
+            "spec": { "containers": [{ "name": "web", "image": image }] }
+        }))
+        .unwrap();
+        self.edit(|rollout| rollout.spec.template = Some(template));
+    }
+
+    pub(crate) fn scale(&mut self, replicas: i32) {
+        self.edit(|rollout| rollout.spec.replicas = Some(replicas));
+    }
+
+    /// What the command line writes into the status.
+    pub(crate) fn patch_status(&mut self, patch: impl FnOnce(&mut RolloutStatus)) {
+        patch(self.rollout.status.as_mut().unwrap());
+        self.touch_rollout();
+    }
+
+    pub(crate) fn abort(&mut self) {
+        self.patch_status(|status| status.abort = Some(true));
+    }
+
+    pub(crate) fn retry(&mut self) {
+        self.patch_status(|status| status.abort = Some(false));
+    }
+
+    /// `promote`: goes on from a pause, or over the step.
+    pub(crate) fn promote(&mut self) {
+        self.patch_status(|status| {
+            if status.pause_conditions.take().is_none() {
+                status.current_step_index = status.current_step_index.map(|index| index + 1);
+            }
+        });
+    }
+
+    pub(crate) fn promote_fully(&mut self) {
+        self.patch_status(|status| status.promote_full = Some(true));
+    }
+
+    pub(crate) fn wait(&mut self, seconds: i64) {
+        self.now = self
+            .now
+            .checked_add(SignedDuration::from_secs(seconds))
+            .unwrap();
+    }
+
+    /// One decision on the cluster as it is.
+    pub(crate) fn plan(&self) -> Plan {
+        let observed: Vec<ObservedSplit> = self
+            .routes
+            .iter()
+            .enumerate()
+            .map(|(index, canary)| ObservedSplit {
+                object: format!("Ingress shop/web-{index}"),
+                field: "spec.strategy.canary.trafficRouting.nginx.stableIngress".to_owned(),
+                canary: canary.clone(),
+                accepted: self.accepted,
+            })
+            .collect();
+        self.with_world(&observed, |world| {
+            let plan = decide(world, self.now);
+            for effect in &plan.effects {
+                if let Err(violation) = invariants::check(world, effect) {
+                    panic!("{violation}\n{effect:?}\n{}", self.describe());
+                }
+            }
+            plan
+        })
+    }
+
+    pub(crate) fn with_world<T>(
+        &self,
+        observed: &[ObservedSplit],
+        ask: impl FnOnce(&World<'_>) -> T,
+    ) -> T {
+        let settings = Settings {
+            instance_id: String::new(),
+        };
+        ask(&World {
+            rollout: &self.rollout,
+            replica_sets: &self.sets,
+            services: &self.services,
+            analysis_runs: &self.runs,
+            templates: &self.templates,
+            traffic: Ok(observed),
+            workload: None,
+            settings: &settings,
+        })
+    }
+
+    /// Decides and applies, once; true when something was written.
+    pub(crate) fn pass(&mut self) -> bool {
+        let plan = self.plan();
+        for effect in &plan.effects {
+            self.apply(effect);
+        }
+        let changed = self.finish(&plan);
+        changed || !plan.effects.is_empty()
+    }
+
+    /// Decides and applies the first `writes` writes only (effects, then the status), as a crash would leave it.
+    pub(crate) fn crash_after(&mut self, writes: usize) {
+        let plan = self.plan();
+        for effect in plan.effects.iter().take(writes) {
+            self.apply(effect);
+        }
+        if writes > plan.effects.len() {
+            self.write_status(&plan.status);
+        }
+    }
+
+    fn finish(&mut self, plan: &Plan) -> bool {
+        self.events.extend(plan.events.iter().cloned());
+        self.write_status(&plan.status)
+    }
+
+    fn write_status(&mut self, status: &RolloutStatus) -> bool {
+        if self.rollout.status.as_ref() == Some(status) {
+            return false;
+        }
+        // As it comes back from the API.
+        let text = serde_json::to_string(status).unwrap();
+        self.rollout.status = Some(serde_json::from_str(&text).unwrap());
+        assert_eq!(
+            self.rollout.status.as_ref(),
+            Some(status),
+            "the status survives the API"
+        );
+        self.touch_rollout();
+        true
+    }
+
+    /// Passes and pods, until nothing changes; time stands still.
+    pub(crate) fn settle(&mut self) {
+        for _ in 0..300 {
+            let written = self.pass();
+            let moved = self.tick();
+            if !written && !moved {
+                let plan = self.plan();
+                assert!(
+                    plan.effects.is_empty() && plan.events.is_empty(),
+                    "{plan:?}"
+                );
+                return;
+            }
+        }
+        panic!(
+            "it does not come to rest\n{}\n{:#?}",
+            self.describe(),
+            self.plan()
+        );
+    }
+
+    /// Settles, then jumps to the next time that the plan asks for, until `until` holds.
+    pub(crate) fn run_until(&mut self, what: &str, until: impl Fn(&Self) -> bool) {
+        for _ in 0..100 {
+            self.settle();
+            if until(self) {
+                return;
+            }
+            let wake = self.plan().wake_at;
+            match wake {
+                Some(at) if at > self.now => self.now = at,
+                _ => break,
+            }
+        }
+        panic!("never: {what}\n{}", self.describe());
+    }
+
+    /// Pods appear and become available; runs get their verdict. True when something changed.
+    pub(crate) fn tick(&mut self) -> bool {
+        let mut moved = false;
+        let broken = self.broken.clone();
+        for set in &mut self.sets {
+            let works = set
+                .template
+                .images()
+                .iter()
+                .all(|(_, image)| !broken.contains(&image.as_str()));
+            let ready = if works { set.replicas } else { 0 };
+            if (set.current, set.ready, set.available) != (set.replicas, ready, ready) {
+                (set.current, set.ready, set.available) = (set.replicas, ready, ready);
+                self.version += 1;
+                set.resource_version = self.version.to_string();
+                moved = true;
+            }
+        }
+        for run in &mut self.runs {
+            let metric = run
+                .spec
+                .metrics
+                .iter()
+                .flatten()
+                .next()
+                .map(|metric| metric.name.clone());
+            let (phase, message) = self
+                .verdicts
+                .get(&metric.clone().unwrap_or_default())
+                .copied()
+                .unwrap_or(("Running", ""));
+            let status = run.status.get_or_insert_default();
+            let open = ["", "Running"].contains(&status.phase.as_str());
+            let phase = if run.spec.terminate == Some(true) && phase == "Running" {
+                "Successful"
+            } else {
+                phase
+            };
+            if open && status.phase != phase {
+                status.phase = phase.to_owned();
+                status.message = (!message.is_empty()).then(|| message.to_owned());
+                status.metric_results = Some(vec![sluice_crds::analysis::MetricResult {
+                    name: metric.unwrap_or_default(),
+                    phase: phase.to_owned(),
+                    count: Some(1),
+                    ..Default::default()
+                }]);
+                moved = true;
+            }
+        }
+        moved
+    }
+
+    fn apply(&mut self, effect: &Effect) {
+        let version = self.version();
+        match effect {
+            Effect::SetReplicas { replicas } => {
+                self.log.push(format!("replicas {replicas}"));
+                self.edit(|rollout| rollout.spec.replicas = Some(*replicas));
+            }
+            Effect::AnnotateRollout { annotations } => {
+                let known = self.rollout.metadata.annotations.get_or_insert_default();
+                merge(known, annotations);
+                self.touch_rollout();
+            }
+            Effect::CreateReplicaSet(new) => {
+                if self.sets.iter().any(|set| set.name == new.name) {
+                    return;
+                }
+                self.log
+                    .push(format!("create {}", self.image_of(&new.template)));
+                self.sets.push(ReplicaSet {
+                    name: new.name.clone(),
+                    uid: format!("uid-{}", new.name),
+                    resource_version: version,
+                    created: self.now,
+                    deleting: false,
+                    labels: new.labels.clone(),
+                    annotations: new.annotations.clone(),
+                    owner: self.rollout.metadata.uid.clone(),
+                    replicas: 0,
+                    min_ready_seconds: new.min_ready_seconds,
+                    template: new.template.clone(),
+                    current: 0,
+                    ready: 0,
+                    available: 0,
+                    failure: None,
+                });
+            }
+            Effect::ScaleReplicaSet {
+                name,
+                precondition,
+                from,
+                to,
+                annotations,
+            } => {
+                let image = self.image(name);
+                self.log.push(format!("scale {image} {from} -> {to}"));
+                let set = self.sets.iter_mut().find(|set| set.name == *name).unwrap();
+                assert_eq!(set.resource_version, precondition.resource_version);
+                assert_eq!(set.replicas, *from);
+                set.replicas = *to;
+                // Pods that are not available go first.
+                set.available = set.available.min(*to);
+                set.ready = set.ready.min(*to);
+                merge(&mut set.annotations, annotations);
+                set.resource_version = version;
+            }
+            Effect::UpdateReplicaSet {
+                name,
+                precondition,
+                annotations,
+                adopt,
+                min_ready_seconds,
+            } => {
+                let owner = self.rollout.metadata.uid.clone();
+                let set = self.sets.iter_mut().find(|set| set.name == *name).unwrap();
+                assert_eq!(set.resource_version, precondition.resource_version);
+                merge(&mut set.annotations, annotations);
+                if *adopt {
+                    set.owner = owner;
+                }
+                set.min_ready_seconds = min_ready_seconds.unwrap_or(set.min_ready_seconds);
+                set.resource_version = version;
+            }
+            Effect::DeleteReplicaSet { name, .. } => {
+                let image = self.image(name);
+                self.log.push(format!("delete {image}"));
+                self.sets.retain(|set| set.name != *name);
+            }
+            Effect::SelectPods {
+                service,
+                precondition,
+                hash,
+            } => {
+                let image = self.image_of_hash(hash.as_deref().unwrap());
+                self.log.push(format!("select {service} {image}"));
+                let owner = self.rollout.metadata.name.clone().unwrap();
+                let service = self.services.get_mut(service).unwrap();
+                assert_eq!(service.resource_version, precondition.resource_version);
+                service
+                    .selector
+                    .insert(names::POD_TEMPLATE_HASH.to_owned(), hash.clone().unwrap());
+                service
+                    .annotations
+                    .insert(names::MANAGED_BY_ROLLOUTS.to_owned(), owner);
+                service.resource_version = version;
+            }
+            Effect::SetTraffic(Split { canary, .. }) => {
+                self.log.push(format!("weight {canary}"));
+                self.weights.push(*canary);
+                for route in self.routes.iter_mut().filter(|route| route.is_ok()) {
+                    *route = Ok(*canary);
+                }
+            }
+            Effect::CreateAnalysisRun(run) => {
+                let name = run.metadata.name.clone().unwrap();
+                if self
+                    .runs
+                    .iter()
+                    .any(|known| known.metadata.name == run.metadata.name)
+                {
+                    return;
+                }
+                let mut run = (**run).clone();
+                self.log.push(format!("measure {}", self.short(&name)));
+                run.metadata.uid = Some(format!("uid-{name}"));
+                run.metadata.resource_version = Some(version);
+                run.metadata.creation_timestamp = Some(Time(self.now));
+                self.runs.push(run);
+            }
+            Effect::TerminateAnalysisRun { name } => {
+                self.log.push(format!("terminate {}", self.short(name)));
+                let run = self
+                    .runs
+                    .iter_mut()
+                    .find(|run| run.metadata.name.as_ref() == Some(name))
+                    .unwrap();
+                run.spec.terminate = Some(true);
+            }
+            Effect::DeleteAnalysisRun { name, .. } => {
+                self.runs
+                    .retain(|run| run.metadata.name.as_ref() != Some(name));
+            }
+        }
+    }
+
+    fn image_of(&self, template: &PodTemplate) -> String {
+        template
+            .images()
+            .first()
+            .map(|(_, image)| image.clone())
+            .unwrap_or_default()
+    }
+
+    fn image(&self, set: &str) -> String {
+        let set = self.sets.iter().find(|other| other.name == set).unwrap();
+        self.image_of(&set.template)
+    }
+
+    fn image_of_hash(&self, hash: &str) -> String {
+        self.sets
+            .iter()
+            .find(|set| set.hash() == Some(hash))
+            .map(|set| self.image_of(&set.template))
+            .unwrap()
+    }
+
+    /// A name with the images in place of hashes.
+    fn short(&self, name: &str) -> String {
+        let mut name = name.to_owned();
+        for set in &self.sets {
+            name = name.replace(set.hash().unwrap(), &self.image_of(&set.template));
+        }
+        name
+    }
+
+    pub(crate) fn status(&self) -> &RolloutStatus {
+        self.rollout.status.as_ref().unwrap()
+    }
+
+    pub(crate) fn phase(&self) -> &str {
+        self.status().phase.as_deref().unwrap_or_default()
+    }
+
+    pub(crate) fn message(&self) -> &str {
+        self.status().message.as_deref().unwrap_or_default()
+    }
+
+    pub(crate) fn step(&self) -> i32 {
+        self.status().current_step_index.unwrap_or(-1)
+    }
+
+    pub(crate) fn weight(&self) -> i32 {
+        *self.routes.first().unwrap().as_ref().unwrap()
+    }
+
+    /// The set of an image.
+    pub(crate) fn set(&self, image: &str) -> &ReplicaSet {
+        self.sets
+            .iter()
+            .find(|set| self.image_of(&set.template) == image)
+            .unwrap()
+    }
+
+    /// Pods of an image; 0 without a set.
+    pub(crate) fn pods(&self, image: &str) -> i32 {
+        self.sets
+            .iter()
+            .find(|set| self.image_of(&set.template) == image)
+            .map_or(0, |set| set.replicas)
+    }
+
+    pub(crate) fn stable(&self) -> String {
+        self.image_of_hash(self.status().stable_rs.as_deref().unwrap())
+    }
+
+    /// The image that a Service selects.
+    pub(crate) fn selected(&self, service: &str) -> String {
+        self.services[service]
+            .hash()
+            .map_or_else(String::new, |hash| self.image_of_hash(hash))
+    }
+
+    pub(crate) fn reason(&self, condition: &str) -> &str {
+        self.status()
+            .condition(condition)
+            .map_or("", |condition| condition.reason.as_str())
+    }
+
+    pub(crate) fn event_reasons(&self) -> Vec<&str> {
+        self.events.iter().map(|event| event.reason).collect()
+    }
+
+    pub(crate) fn describe(&self) -> String {
+        let sets: Vec<String> = self
+            .sets
+            .iter()
+            .map(|set| {
+                format!(
+                    "{} r{} {}/{}",
+                    self.image_of(&set.template),
+                    set.revision(),
+                    set.available,
+                    set.replicas
+                )
+            })
+            .collect();
+        format!(
+            "sets {sets:?} routes {:?} log {:?}\nstatus {}",
+            self.routes,
+            self.log,
+            serde_json::to_string_pretty(&self.rollout.status).unwrap()
+        )
+    }
+
+    /// The state with everything that may differ between two ways to the same end left out: times, versions.
+    pub(crate) fn end(&self) -> Value {
+        let sets: BTreeMap<String, (i32, i64, bool)> = self
+            .sets
+            .iter()
+            .map(|set| {
+                let waits = set.annotations.contains_key(names::SCALE_DOWN_DEADLINE);
+                (set.name.clone(), (set.replicas, set.revision(), waits))
+            })
+            .collect();
+        let services: BTreeMap<&String, Option<&str>> = self
+            .services
+            .iter()
+            .map(|(name, service)| (name, service.hash()))
+            .collect();
+        let runs: BTreeMap<String, (Option<bool>, String)> = self
+            .runs
+            .iter()
+            .map(|run| {
+                let phase = run
+                    .status
+                    .as_ref()
+                    .map(|status| status.phase.clone())
+                    .unwrap_or_default();
+                (
+                    run.metadata.name.clone().unwrap(),
+                    (run.spec.terminate, phase),
+                )
+            })
+            .collect();
+        let status = self.status();
+        json!({
+            "sets": sets, "services": services, "runs": runs, "routes": self.routes,
+            "phase": status.phase, "message": status.message, "step": status.current_step_index,
+            "stable": status.stable_rs, "current": status.current_pod_hash, "abort": status.abort,
+            "pauses": status.pause_conditions.iter().flatten().map(|pause| &pause.reason).collect::<Vec<_>>(),
+            "conditions": status.conditions.iter().flatten()
+                .map(|condition| (&condition.kind, (&condition.status, &condition.reason)))
+                .collect::<BTreeMap<_, _>>(),
+        })
+    }
+}
+
+fn merge(into: &mut BTreeMap<String, String>, changes: &BTreeMap<String, Option<String>>) {
+    for (key, value) in changes {
+        match value {
+            Some(value) => into.insert(key.clone(), value.clone()),
+            None => into.remove(key),
+        };
+    }
+}

@@ -1,0 +1,167 @@
+//! What is kept, what is taken over, what is forgotten.
+
+use serde_json::json;
+use sluice_crds::names;
+
+use crate::fixtures::{Cluster, analysis, rollout};
+
+#[test]
+fn old_sets_are_kept_up_to_the_limit() {
+    let mut object = rollout(1, json!([]), false);
+    object["spec"]["revisionHistoryLimit"] = json!(2);
+    let mut cluster = Cluster::deployed(object);
+    for number in 2..=6 {
+        cluster.set_image(&format!("web:{number}"));
+        cluster.settle();
+    }
+    let mut revisions: Vec<i64> = cluster.sets.iter().map(|set| set.revision()).collect();
+    revisions.sort_unstable();
+    assert_eq!(revisions, [4, 5, 6]);
+}
+
+#[test]
+fn finished_runs_are_kept_up_to_their_limits() {
+    let steps = json!([{ "analysis": analysis("errors") }]);
+    let mut object = rollout(1, steps, false);
+    object["spec"]["analysis"] =
+        json!({ "successfulRunHistoryLimit": 2, "unsuccessfulRunHistoryLimit": 1 });
+    let mut cluster = Cluster::deployed(object);
+    for (number, verdict) in [
+        (2, "Failed"),
+        (3, "Successful"),
+        (4, "Failed"),
+        (5, "Successful"),
+        (6, "Successful"),
+    ] {
+        cluster.verdicts.insert("errors".into(), (verdict, ""));
+        cluster.wait(60);
+        cluster.set_image(&format!("web:{number}"));
+        cluster.settle();
+    }
+    let kept: Vec<String> = cluster
+        .runs
+        .iter()
+        .map(|run| run.metadata.annotations.as_ref().unwrap()[names::REVISION].clone())
+        .collect();
+    assert_eq!(kept, ["4", "5", "6"]);
+}
+
+#[test]
+fn annotations_of_the_rollout_are_copied_and_those_about_it_are_not() {
+    let mut object = rollout(1, json!([]), false);
+    object["metadata"]["annotations"] = json!({
+        "team": "shop",
+        "kubectl.kubernetes.io/last-applied-configuration": "{}",
+        "notified.notifications.argoproj.io": "x",
+        "argocd.argoproj.io/tracking-id": "shop:argoproj.io/Rollout:shop/web"
+    });
+    let mut cluster = Cluster::deployed(object);
+    let keys: Vec<String> = cluster.set("web:1").annotations.keys().cloned().collect();
+    assert_eq!(keys, [names::DESIRED_REPLICAS, names::REVISION, "team"]);
+    cluster.edit(|rollout| {
+        rollout
+            .metadata
+            .annotations
+            .as_mut()
+            .unwrap()
+            .insert("team".into(), "web".into());
+    });
+    cluster.settle();
+    assert_eq!(cluster.set("web:1").annotations["team"], "web");
+}
+
+#[test]
+fn seconds_until_available_follow_the_spec() {
+    let mut cluster = Cluster::deployed(rollout(1, json!([]), false));
+    cluster.edit(|rollout| rollout.spec.min_ready_seconds = Some(7));
+    cluster.settle();
+    assert_eq!(cluster.set("web:1").min_ready_seconds, 7);
+}
+
+/// What another controller, with another hash, left behind.
+fn taken_over(status: bool) -> Cluster {
+    let mut cluster = Cluster::deployed(rollout(
+        3,
+        json!([{ "setWeight": 50 }, { "pause": {} }]),
+        true,
+    ));
+    let ours = cluster.set("web:1").hash().unwrap().to_owned();
+    let set = &mut cluster.sets[0];
+    set.name = "web-6f64d5c5f8".to_owned();
+    set.labels
+        .insert(names::POD_TEMPLATE_HASH.to_owned(), "6f64d5c5f8".to_owned());
+    set.template
+        .set_label(names::POD_TEMPLATE_HASH, "6f64d5c5f8");
+    for service in cluster.services.values_mut() {
+        service
+            .selector
+            .insert(names::POD_TEMPLATE_HASH.to_owned(), "6f64d5c5f8".to_owned());
+    }
+    let text = serde_json::to_string(&cluster.rollout.status)
+        .unwrap()
+        .replace(&ours, "6f64d5c5f8");
+    cluster.rollout.status = if status {
+        serde_json::from_str(&text).unwrap()
+    } else {
+        None
+    };
+    cluster
+}
+
+#[test]
+fn a_set_under_another_hash_is_taken_over_without_touching_a_pod() {
+    let mut cluster = taken_over(true);
+    cluster.settle();
+    assert!(cluster.log.is_empty(), "{:?}", cluster.log);
+    assert_eq!(cluster.phase(), "Healthy");
+    cluster.set_image("web:2");
+    cluster.settle();
+    assert_eq!(
+        (
+            cluster.pods("web:1"),
+            cluster.pods("web:2"),
+            cluster.weight()
+        ),
+        (3, 2, 50)
+    );
+    cluster.set_image("web:1");
+    cluster.settle();
+    assert_eq!((cluster.phase(), cluster.sets.len()), ("Healthy", 2));
+}
+
+#[test]
+fn a_lost_status_is_found_again_in_the_stable_service() {
+    let mut cluster = taken_over(false);
+    cluster.settle();
+    assert!(cluster.log.is_empty(), "{:?}", cluster.log);
+    assert_eq!(cluster.phase(), "Healthy");
+    cluster.set_image("web:2");
+    cluster.settle();
+    cluster.rollout.status = None;
+    cluster.settle();
+    assert_eq!(
+        (cluster.stable().as_str(), cluster.weight(), cluster.phase()),
+        ("web:1", 50, "Paused")
+    );
+}
+
+#[test]
+fn a_set_without_an_owner_is_taken_over() {
+    let mut cluster = Cluster::deployed(rollout(2, json!([]), false));
+    cluster.sets[0].owner = None;
+    cluster.settle();
+    assert_eq!(cluster.sets[0].owner.as_deref(), Some("rollout-uid"));
+    assert!(cluster.log.is_empty());
+}
+
+#[test]
+fn a_set_that_is_being_deleted_is_made_again_when_its_name_is_free() {
+    let mut cluster = Cluster::deployed(rollout(2, json!([]), false));
+    cluster.sets[0].deleting = true;
+    cluster.settle();
+    assert!(cluster.log.is_empty(), "{:?}", cluster.log);
+    cluster.sets.clear();
+    cluster.settle();
+    assert_eq!(cluster.log, ["create web:1", "scale web:1 0 -> 2"]);
+    assert_eq!(cluster.phase(), "Healthy");
+}
