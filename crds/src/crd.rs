@@ -2,8 +2,8 @@
 //!
 //! [`all`] takes what is derived from the types and makes it fit for an API server:
 //!
-//! * nothing is defaulted and nothing is nullable: what a person wrote is what is stored (`null` for a typed field is
-//!   refused, as upstream);
+//! * nothing is defaulted, nothing is nullable and no field is required by the schema: what a person wrote is what is
+//!   stored (`null` for a typed field is refused, as upstream);
 //! * what is provably wrong is refused when it is written ([`RULES`]). Everything that depends on other objects, or that
 //!   upstream takes and only complains about later, is left to the controller's conditions;
 //! * the objects survive `helm uninstall`.
@@ -28,6 +28,22 @@ use crate::rollout::Rollout;
 /// Annotation that keeps Helm from deleting the definitions, and every object of them, with the release.
 const KEEP: (&str, &str) = ("helm.sh/resource-policy", "keep");
 
+/// What `kubectl explain` says first about kinds whose root type is derived.
+const ABOUT: [(&str, &str); 3] = [
+    (
+        "Rollout",
+        "A workload whose new revisions arrive a little at a time.",
+    ),
+    (
+        "AnalysisTemplate",
+        "Metrics that analysis runs of its namespace measure.",
+    ),
+    (
+        "ClusterAnalysisTemplate",
+        "Metrics that analysis runs of all namespaces measure.",
+    ),
+];
+
 /// A rule of the Common Expression Language, checked by the API server on every write.
 struct Rule {
     /// Kind that it belongs to.
@@ -51,9 +67,11 @@ struct Limit {
 
 const ONE_STRATEGY: &str = "has(self.canary) != has(self.blueGreen)";
 
-const ONE_STEP_KEY: &str = "[has(self.setWeight), has(self.pause), has(self.setCanaryScale), has(self.setHeaderRoute), \
-     has(self.setMirrorRoute), has(self.experiment), has(self.analysis), has(self.plugin)]\
-     .exists_one(key, key)";
+/// A step does one of the first four things; the others may stand beside it, and beside each other, as upstream.
+const STEP_KEYS: &str = "[has(self.setWeight), has(self.pause), has(self.experiment), has(self.analysis)]\
+     .filter(key, key).size() <= 1 && (has(self.setWeight) || has(self.pause) || has(self.experiment) || \
+     has(self.analysis) || has(self.setCanaryScale) || has(self.setHeaderRoute) || has(self.setMirrorRoute) || \
+     has(self.plugin))";
 
 const WEIGHTS: &str = "!has(self.steps) || self.steps.all(step, !has(step.setWeight) || (step.setWeight >= 0 && \
      step.setWeight <= (has(self.trafficRouting) && has(self.trafficRouting.maxTrafficWeight) \
@@ -85,9 +103,8 @@ const RULES: &[Rule] = &[
     Rule {
         kind: "Rollout",
         path: "spec.strategy.canary.steps[]",
-        rule: ONE_STEP_KEY,
-        message: "a step must have exactly one of setWeight, pause, analysis, experiment, setCanaryScale, \
-                  setHeaderRoute, setMirrorRoute and plugin",
+        rule: STEP_KEYS,
+        message: "a step must do something, and only one of setWeight, pause, analysis and experiment",
     },
     Rule {
         kind: "Rollout",
@@ -221,12 +238,19 @@ fn finish(mut crd: CustomResourceDefinition) -> CustomResourceDefinition {
         .get_or_insert_default()
         .insert(key.to_owned(), value.to_owned());
     let kind = crd.spec.names.kind.clone();
+    let about = ABOUT
+        .iter()
+        .find(|(known, _)| *known == kind)
+        .map(|(_, about)| *about);
     for version in &mut crd.spec.versions {
         let schema = version
             .schema
             .as_mut()
             .and_then(|schema| schema.open_api_v3_schema.as_mut());
         if let Some(schema) = schema {
+            if let Some(about) = about {
+                schema.description = Some(about.to_owned());
+            }
             plain(schema);
             say_once(schema);
             describe_template(schema);
@@ -252,11 +276,21 @@ fn finish(mut crd: CustomResourceDefinition) -> CustomResourceDefinition {
     crd
 }
 
-/// Takes defaults and `nullable` away, everywhere.
+/// Takes defaults, `nullable` and `required` away below the root (what must be there is said by rules and conditions,
+/// which can say more), and says of maps of anything that they are preserved: rules cannot see
+/// them otherwise.
 fn plain(schema: &mut JSONSchemaProps) {
     for_each_below(schema, &mut |below| {
         below.default = None;
         below.nullable = None;
+        below.required = None;
+        if let Some(JSONSchemaPropsOrBool::Schema(values)) = &below.additional_properties
+            && values.type_.is_none()
+            && values.x_kubernetes_preserve_unknown_fields == Some(true)
+        {
+            below.additional_properties = None;
+            below.x_kubernetes_preserve_unknown_fields = Some(true);
+        }
     });
 }
 

@@ -110,6 +110,8 @@ pub struct IstioDestinationRule {
     pub canary_subset_name: Option<String>,
     /// Subset of the stable side.
     pub stable_subset_name: Option<String>,
+    /// Subsets of the rule that are left alone.
+    pub additional_subset_names: Option<Vec<String>>,
 }
 
 /// `nginx`.

@@ -12,7 +12,7 @@
 //! | `references` | Services and analysis templates: there, and fitting |
 //!
 //! Rules and messages are those that users of Argo Rollouts know; where a value was ignored there although it has no
-//! meaning (two keys in one step, a negative delay), it is an error here. Field names are complete paths.
+//! meaning (a negative delay, a surge that is no number), it is an error here. Field names are complete paths.
 
 mod blue_green;
 mod canary;

@@ -1,4 +1,4 @@
-//! `spec.strategy.canary.steps`: one key each, and each key with what it needs.
+//! `spec.strategy.canary.steps`: which keys a step may have, and what each of them needs.
 
 use sluice_crds::duration;
 use sluice_crds::rollout::canary::AnalysisRunArgument;
@@ -14,7 +14,7 @@ pub(super) fn check(canary: &CanaryStrategy, errors: &mut Errors) {
     let routing = canary.traffic_routing.as_ref();
     for (index, step) in canary.steps().iter().enumerate() {
         let field = format!("{FIELD}.steps[{index}]");
-        one_key(step, &field, errors);
+        keys(step, &field, errors);
         let max = canary.max_weight();
         if let Some(weight) = step.set_weight.filter(|weight| !(0..=max).contains(weight)) {
             errors.invalid(
@@ -48,14 +48,17 @@ pub(super) fn check(canary: &CanaryStrategy, errors: &mut Errors) {
     }
 }
 
-fn one_key(step: &CanaryStep, field: &str, errors: &mut Errors) {
-    if step.kind().is_none() {
-        let keys: Vec<&str> = step.kinds().iter().map(|kind| kind.key()).collect();
+/// A step does something, and only one of the things that take time or move traffic. What else stands beside it is fine
+/// for the API; as long as this build carries out none of those keys, `unsupported` refuses them by name.
+fn keys(step: &CanaryStep, field: &str, errors: &mut Errors) {
+    let keys: Vec<&str> = step.kinds().iter().map(|kind| kind.key()).collect();
+    let exclusive = ["setWeight", "pause", "analysis", "experiment"];
+    if keys.is_empty() || keys.iter().filter(|key| exclusive.contains(key)).count() > 1 {
         errors.invalid(
             field,
             keys.join(", "),
-            "Step must have exactly one of the following set: setWeight, pause, analysis, experiment, setCanaryScale, \
-             setHeaderRoute, setMirrorRoute or plugin",
+            "Step must have one of the following set: setWeight, pause, analysis, experiment, setCanaryScale, \
+             setHeaderRoute, setMirrorRoute or plugin; and only one of the first four",
         );
     }
 }
