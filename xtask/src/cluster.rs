@@ -1,6 +1,7 @@
 //! `cargo xtask cluster up|status|down`: a real cluster to play with.
 
-use std::path::PathBuf;
+use std::io::Write;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -54,17 +55,17 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
             if let Some(count) = simulated_nodes {
                 cluster.kwok_nodes(count).await?;
             }
-            println!("The cluster is up ({}).\n", seconds(start.elapsed()));
+            let mut text = format!("The cluster is up ({}).\n\n", seconds(start.elapsed()));
             if let Some(status) = cluster::status(&state)? {
-                print_addresses(&status);
+                text += &addresses(&status);
             }
-            print_hints(&state);
+            text += &hints(&state);
+            print(&text);
             Ok(ExitCode::SUCCESS)
         }
         Action::Status => match cluster::status(&state)? {
             Some(status) => {
-                print_processes(&status);
-                print_addresses(&status);
+                print(&(processes(&status) + &addresses(&status)));
                 Ok(if status.is_up() {
                     ExitCode::SUCCESS
                 } else {
@@ -72,49 +73,60 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
                 })
             }
             None => {
-                println!("No cluster in {}.", state.display());
+                print(&format!("No cluster in {}.\n", state.display()));
                 Ok(ExitCode::FAILURE)
             }
         },
         Action::Down => {
             cluster::down(&state).await?;
-            println!("The cluster is down ({}).", seconds(start.elapsed()));
+            let time = seconds(start.elapsed());
+            print(&format!("The cluster is down ({time}).\n"));
             Ok(ExitCode::SUCCESS)
         }
     }
 }
 
-fn print_processes(status: &Status) {
+/// Prints at once; a reader that has seen enough, such as `head`, is no error.
+fn print(text: &str) {
+    let _ = std::io::stdout().write_all(text.as_bytes());
+}
+
+fn processes(status: &Status) -> String {
     let word = match (status.complete, status.is_up()) {
         (_, true) => "up",
         (true, false) => "not all there",
         (false, false) => "not started to the end",
     };
-    println!("The cluster is {word}.\n");
+    let mut text = format!("The cluster is {word}.\n\n");
     for (name, pid) in &status.processes {
-        match pid {
-            Some(pid) => println!("  {name:<26} pid {pid}"),
-            None => println!("  {name:<26} has ended"),
-        }
+        text += &match pid {
+            Some(pid) => format!("  {name:<26} pid {pid}\n"),
+            None => format!("  {name:<26} has ended\n"),
+        };
     }
-    println!();
+    text + "\n"
 }
 
-fn print_addresses(status: &Status) {
+fn addresses(status: &Status) -> String {
+    let mut text = String::new();
     for (name, url) in &status.urls {
-        println!("  {name:<12} {url}");
+        text += &format!("  {name:<12} {url}\n");
     }
-    println!("\n  export KUBECONFIG={}\n", status.kubeconfig.display());
+    let kubeconfig = status.kubeconfig.display();
+    text + &format!("\n  export KUBECONFIG={kubeconfig}\n\n")
 }
 
-fn print_hints(state: &std::path::Path) {
-    let option = if state == std::path::Path::new(DEFAULT_STATE) {
+fn hints(state: &Path) -> String {
+    let option = if state == Path::new(DEFAULT_STATE) {
         String::new()
     } else {
         format!(" --state {}", state.display())
     };
-    println!("Go on with:");
-    println!("  kubectl get nodes,services --all-namespaces");
-    println!("  cargo xtask cluster status{option}");
-    println!("  cargo xtask cluster down{option}");
+    format!(
+        "Go on with:
+  kubectl get nodes,services --all-namespaces
+  cargo xtask cluster status{option}
+  cargo xtask cluster down{option}
+"
+    )
 }

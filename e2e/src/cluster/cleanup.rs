@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::containerd::NAMESPACE;
 use super::layout::{Kind, Layout};
 use super::process::{Processes, signal_process, start_time};
-use super::{containerd, kubelet, network};
+use super::{containerd, control_groups, kubelet, network};
 use crate::wait::eventually;
 
 /// Ends and removes everything of the cluster in this folder but its logs.
@@ -27,15 +27,17 @@ pub(super) async fn everything(layout: &Layout) -> Result<()> {
     }
     let names = processes.names();
     futures::future::try_join_all(names.iter().map(|name| processes.kill(name))).await?;
-    if info.as_ref().is_none_or(|info| info.kind == Kind::Full) {
+    if info.as_ref().is_some_and(|info| info.kind == Kind::Full) {
         end_containers(layout).await?;
         unmount_below(layout.root())?;
-        network::remove(layout, info.as_ref()).await?;
-        remove_control_groups();
+        control_groups::remove();
         remove_log_links(layout.root());
         remove_shim_sockets(layout);
         remove_network_results();
+        remove_kubelet_socket();
     }
+    // A start that was interrupted early has a bridge and nothing else.
+    network::remove(layout, info.as_ref()).await?;
     layout.clear()
 }
 
@@ -109,25 +111,6 @@ fn mounts_below(mountinfo: &str, root: &Path) -> Vec<PathBuf> {
     places.filter(|place| place.starts_with(root)).collect()
 }
 
-/// Removes the control groups that the kubelet leaves behind. Those with a process in them stay, so another
-/// kubelet's pods are safe.
-fn remove_control_groups() {
-    let root = Path::new("/sys/fs/cgroup");
-    let mut tops = entries(root);
-    tops.push(root.to_owned());
-    for top in tops {
-        remove_empty_groups(&top.join("kubepods"));
-    }
-}
-
-fn remove_empty_groups(group: &Path) {
-    for child in entries(group).into_iter().filter(|child| child.is_dir()) {
-        remove_empty_groups(&child);
-    }
-    // Fails when it is not there or not empty: both are fine.
-    let _ = std::fs::remove_dir(group);
-}
-
 /// Removes the links to our pods' logs that the kubelet keeps in a place of its own.
 fn remove_log_links(root: &Path) {
     for link in entries(Path::new("/var/log/containers")) {
@@ -146,6 +129,21 @@ fn remove_shim_sockets(layout: &Layout) {
         let address = std::fs::read_to_string(bundle.join("address")).unwrap_or_default();
         if let Some(path) = address.trim().strip_prefix("unix://") {
             let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+/// Removes the socket for device plugins, which the kubelet keeps in a place of its own, unless another kubelet
+/// listens on it.
+fn remove_kubelet_socket() {
+    let socket = Path::new("/var/lib/kubelet/device-plugins/kubelet.sock");
+    let refused = std::os::unix::net::UnixStream::connect(socket)
+        .is_err_and(|error| error.kind() == std::io::ErrorKind::ConnectionRefused);
+    if refused {
+        let _ = std::fs::remove_file(socket);
+        // Removed only when empty, that is, when nobody else uses them.
+        for folder in socket.ancestors().skip(1).take(2) {
+            let _ = std::fs::remove_dir(folder);
         }
     }
 }
@@ -169,7 +167,8 @@ fn remove_network_results() {
     }
 }
 
-fn entries(folder: &Path) -> Vec<PathBuf> {
+/// What a folder holds; nothing when it is not there.
+pub(super) fn entries(folder: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     entries.map(|entry| entry.path()).collect()
 }

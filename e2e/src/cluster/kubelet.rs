@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::layout::{NODE_ADDRESS, NODE_NAME, SERVICE_DNS, write};
 use super::process::Launch;
-use super::{Cluster, containerd};
+use super::{Cluster, containerd, control_groups};
 use crate::install::Program;
 
 /// The process's name.
@@ -19,6 +19,7 @@ pub(super) const NAME: &str = "kubelet";
 pub(super) async fn start(cluster: &Cluster) -> Result<()> {
     let step = cluster.reporter.step(NAME);
     let layout = &cluster.layout;
+    control_groups::ensure()?;
     let config = layout.path("kubelet.json");
     write(&config, &configuration(cluster).to_string())?;
     // Pods resolve names through the cluster alone, whatever this machine's own resolver says.
@@ -80,6 +81,7 @@ fn configuration(cluster: &Cluster) -> serde_json::Value {
         "tlsPrivateKeyFile": layout.pki("kubelet-server.key"),
         "containerRuntimeEndpoint": format!("unix://{}", layout.containerd_socket().display()),
         "cgroupDriver": "cgroupfs",
+        "cgroupRoot": control_groups::ROOT,
         "failCgroupV1": false,
         "failSwapOn": false,
         "clusterDomain": "cluster.local",

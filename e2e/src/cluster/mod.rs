@@ -14,6 +14,7 @@ pub mod apply;
 mod cleanup;
 mod client;
 mod containerd;
+mod control_groups;
 mod control_plane;
 mod controller_manager;
 mod coredns;

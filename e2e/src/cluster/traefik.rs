@@ -84,6 +84,8 @@ fn launch(cluster: &Cluster) -> Result<Launch> {
             format_args!("{NODE_ADDRESS}:{}", ports.traefik),
         )
         .flag("api.insecure", true)
+        // Its pages are not part of the Go module.
+        .flag("api.dashboard", false)
         .flag("ping", true)
         .flag("metrics.prometheus", true)
         .flag("metrics.prometheus.addserviceslabels", true)
