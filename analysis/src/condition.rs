@@ -219,17 +219,6 @@ fn turn(operator: Binary) -> &'static str {
 }
 
 fn mentions_result(node: &Node) -> bool {
-    match node {
-        Node::Name(name, _) => name == "result",
-        Node::Not(inside)
-        | Node::Negate(inside)
-        | Node::Plus(inside)
-        | Node::Chain(inside)
-        | Node::Predicate(inside) => mentions_result(inside),
-        Node::Binary(_, left, right) => mentions_result(left) || mentions_result(right),
-        Node::Member { base, key, .. } => mentions_result(base) || mentions_result(key),
-        Node::Slice { base, .. } | Node::Method { base, .. } => mentions_result(base),
-        Node::Call { arguments, .. } => arguments.iter().any(mentions_result),
-        _ => false,
-    }
+    matches!(node, Node::Name(name, _) if name == "result")
+        || node.children().into_iter().any(mentions_result)
 }

@@ -74,6 +74,57 @@ pub(crate) enum Node {
     Sequence(Vec<Node>),
 }
 
+impl Node {
+    /// The parts of a part.
+    pub(crate) fn children(&self) -> Vec<&Node> {
+        match self {
+            Self::Nil
+            | Self::Bool(_)
+            | Self::Integer(_)
+            | Self::Float(_)
+            | Self::String(_)
+            | Self::Name(..)
+            | Self::Pointer(_) => Vec::new(),
+            Self::Array(nodes) | Self::Sequence(nodes) => nodes.iter().collect(),
+            Self::Map(pairs) => pairs.iter().flat_map(|(key, value)| [key, value]).collect(),
+            Self::Not(inside)
+            | Self::Negate(inside)
+            | Self::Plus(inside)
+            | Self::Chain(inside)
+            | Self::Predicate(inside) => vec![inside],
+            Self::Binary(_, left, right) => vec![left, right],
+            Self::Comparisons(first, links) => std::iter::once(first.as_ref())
+                .chain(links.iter().map(|(_, right)| right))
+                .collect(),
+            Self::Conditional(parts) => parts.iter().collect(),
+            Self::Elvis(parts) => parts.iter().collect(),
+            Self::Member { base, key, .. } => vec![base, key],
+            Self::Method {
+                base, arguments, ..
+            } => std::iter::once(base.as_ref()).chain(arguments).collect(),
+            Self::Slice { base, from, to } => std::iter::once(base)
+                .chain(from)
+                .chain(to)
+                .map(AsRef::as_ref)
+                .collect(),
+            Self::Call { arguments, .. } => arguments.iter().collect(),
+            Self::Let { value, body, .. } => vec![value, body],
+        }
+    }
+
+    /// Whether parts are nested deeper than that. Not recursive, since this is what makes recursion safe.
+    pub(super) fn deeper_than(&self, limit: usize) -> bool {
+        let mut open = vec![(self, 1)];
+        while let Some((node, depth)) = open.pop() {
+            if depth > limit {
+                return true;
+            }
+            open.extend(node.children().into_iter().map(|child| (child, depth + 1)));
+        }
+        false
+    }
+}
+
 /// An operator between two operands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Binary {

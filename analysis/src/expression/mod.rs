@@ -6,8 +6,8 @@
 //!
 //! `text` → [`lexer`] → [`parser`] → [`ast`] → [`check`] (names, arities, types that are known beforehand) → [`eval`].
 //!
-//! What differs from the Go library is on purpose and refused with an error, never evaluated to something else:
-//! locations other than UTC, layouts of dates, and keys of maps that are not strings.
+//! What is left out of the Go library is refused with an error, never evaluated to something else: locations other than
+//! UTC, layouts of dates, literals of bytes, and keys of maps that are not strings.
 
 mod ast;
 mod check;
@@ -34,8 +34,10 @@ pub struct Limits {
     pub length: usize,
     /// Parts of the expression.
     pub nodes: usize,
-    /// Nesting.
+    /// Nesting of brackets, and operators of one level in a row.
     pub depth: usize,
+    /// Nesting of parts, which both of these make.
+    pub tree: usize,
     /// Steps of one evaluation.
     pub steps: u64,
     /// Elements and bytes that one evaluation may make.
@@ -47,6 +49,7 @@ pub const LIMITS: Limits = Limits {
     length: 16 * 1024,
     nodes: 4_000,
     depth: 120,
+    tree: 200,
     steps: 5_000_000,
     memory: 1_000_000,
 };

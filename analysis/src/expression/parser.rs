@@ -24,6 +24,12 @@ pub(super) fn parse(text: &str) -> Result<Program> {
     if parser.kind() != &Kind::End {
         return parser.unexpected();
     }
+    if root.deeper_than(LIMITS.tree) {
+        return Err(ExpressionError::new(format!(
+            "the expression is nested deeper than {} levels",
+            LIMITS.tree
+        )));
+    }
     Ok(Program { root })
 }
 

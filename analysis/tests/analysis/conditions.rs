@@ -408,6 +408,12 @@ fn what_go_refuses_is_an_error_and_never_a_verdict() {
 fn an_expression_cannot_ask_for_more_than_its_share() {
     let nested = format!("{}1{} > 0", "(".repeat(500), ")".repeat(500));
     let long = format!("{} > 0", vec!["1"; 3_000].join(" + "));
+    // Brackets and operators are within their limits, and the tree of both is too deep.
+    let mut both = "1".to_owned();
+    for _ in 0..30 {
+        both = format!("({both}{})", " + 1".repeat(30));
+    }
+    both.push_str(" > 0");
     let huge = format!("'{}' == ''", "x".repeat(20_000));
     let unary = format!("{}true", "!".repeat(5_000));
     let members = format!("result{} == nil", ".a".repeat(3_000));
@@ -415,6 +421,7 @@ fn an_expression_cannot_ask_for_more_than_its_share() {
     for (condition, reason) in [
         (nested.as_str(), "nested deeper"),
         (&long, "operators in a row"),
+        (&both, "nested deeper than 200 levels"),
         (&huge, "bytes"),
         (&unary, "nested deeper"),
         (&members, "members in a row"),

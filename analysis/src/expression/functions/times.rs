@@ -25,6 +25,11 @@ pub(super) const FUNCTIONS: &[Function] = &[
             ))
         })
     }),
+    plain("timezone", 1, 1, Gives::Unknown, |_, _| {
+        Err(ExpressionError::new(
+            "timezone() is not available: every time is in UTC",
+        ))
+    }),
 ];
 
 fn date(text: &str) -> Option<Timestamp> {
