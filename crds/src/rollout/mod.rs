@@ -8,7 +8,7 @@ pub mod status;
 pub mod steps;
 pub mod traffic_routing;
 
-use kube::{CustomResource, KubeSchema};
+use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
@@ -23,7 +23,7 @@ pub use traffic_routing::TrafficRouting;
 
 /// `spec` of a Rollout.
 #[skip_serializing_none]
-#[derive(CustomResource, KubeSchema, Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(CustomResource, Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[kube(
     group = "argoproj.io",
     version = "v1alpha1",
@@ -71,7 +71,6 @@ pub use traffic_routing::TrafficRouting;
     )
 )]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = ("!has(oldSelf.selector) || (has(self.selector) && self.selector == oldSelf.selector)", "spec.selector is immutable"))]
 pub struct RolloutSpec {
     /// Desired number of pods. Default 1; the controller writes the default back, since autoscalers read it.
     pub replicas: Option<i32>,
