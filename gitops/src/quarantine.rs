@@ -183,7 +183,7 @@ pub fn decide(observation: &Observation<'_>) -> Decision {
             old.lifted_at = Some(observation.now);
         }
         let aborted = live
-            .filter(|_| runs_rendering(carrier, observation))
+            .filter(|_| runs_rendering(target, carrier, observation))
             .and_then(|live| abort_of(live, observation.now));
         if let (Some(live), Some(abort)) = (live, aborted) {
             let known = record.as_ref().is_some_and(|old| {
@@ -286,20 +286,31 @@ fn template<'a>(rollout: &'a Target, targets: &'a Targets) -> Option<(&'a Target
     Some((carrier, carrier.object.pointer(pointer)?))
 }
 
-/// Whether the live pod template is the one that the rendering brings, and not one that was set by hand.
-fn runs_rendering(carrier: &Target, observation: &Observation<'_>) -> bool {
+/// Whether the live pod template is the one that the rendering brings, and not one that was set by hand, and whether
+/// the Rollout speaks about it.
+fn runs_rendering(rollout: &Target, carrier: &Target, observation: &Observation<'_>) -> bool {
+    let referenced = carrier.key != rollout.key;
     let pointer = if carrier.key.kind.kind == "PodTemplate" {
         "/template"
     } else {
         "/spec/template"
     };
-    match (
-        observation.live.objects.get(&carrier.key),
-        observation.predictions.get(&carrier.key),
-    ) {
-        (Some(live), Some(Ok(predicted))) => live.pointer(pointer) == predicted.pointer(pointer),
-        _ => false,
-    }
+    let live = observation.live.objects.get(&carrier.key);
+    let predicted = observation.predictions.get(&carrier.key);
+    let (Some(live), Some(Ok(predicted))) = (live, predicted) else {
+        return false;
+    };
+    // A referenced workload changes without the Rollout's generation.
+    let observed = !referenced
+        || observation
+            .live
+            .objects
+            .get(&rollout.key)
+            .is_some_and(|rollout| {
+                let seen = text(rollout, "/status/workloadObservedGeneration");
+                number(live, "/metadata/generation").is_some_and(|now| seen.parse() == Ok(now))
+            });
+    observed && live.pointer(pointer) == predicted.pointer(pointer)
 }
 
 struct Abort {

@@ -13,7 +13,7 @@ use super::kind_order::rank;
 use crate::compare::{Comparison, LiveState, SyncCode};
 use crate::hook::{Hook, Phase};
 use crate::ignore::Rules;
-use crate::key::{GroupKind, Key, set_annotation, text};
+use crate::key::{GroupKind, Key, annotation, set_annotation, text};
 use crate::manifest::{Placement, Target, Targets, stamp};
 use crate::options::{OptionError, SyncOptions};
 use crate::scope::defined_kind;
@@ -237,10 +237,35 @@ fn apply_task(
         input.rules.keep_live(&target.key, live, &mut object);
     }
     if target.key.kind == GroupKind::new(names::GROUP, "Rollout") {
-        set_annotation(&mut object, names::GIT_REVISION, input.revision);
+        set_annotation(
+            &mut object,
+            names::GIT_REVISION,
+            template_revision(target, input),
+        );
     }
     task.work = Work::Apply(Box::new(object));
     Some(task)
+}
+
+/// The commit that brought a Rollout's pod template: this one, or the one that is written on the live Rollout when the
+/// template stays.
+fn template_revision<'a>(target: &Target, input: &PlanInput<'a>) -> &'a str {
+    let known = input
+        .live
+        .objects
+        .get(&target.key)
+        .and_then(|live| annotation(live, names::GIT_REVISION));
+    let template_changes = input.comparison.get(&target.key).is_none_or(|state| {
+        state.changes.iter().any(|change| {
+            ["spec", "spec.template", "spec.workloadRef"].contains(&change.path.as_str())
+                || change.path.starts_with("spec.template.")
+                || change.path.starts_with("spec.workloadRef.")
+        })
+    });
+    match known {
+        Some(known) if !template_changes => known,
+        _ => input.revision,
+    }
 }
 
 fn hook_task(target: &Target, hook: &Hook, phase: Phase, input: &PlanInput<'_>) -> Task {

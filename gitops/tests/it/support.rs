@@ -1,5 +1,4 @@
 //! A cluster small enough for tests of pure code: it applies, deletes and predicts, and carries plans out.
-#![expect(dead_code, reason = "each test file uses a part of it")]
 
 use std::collections::BTreeMap;
 
@@ -281,7 +280,7 @@ impl Cluster {
     }
 
     pub(crate) fn carry_out(&mut self, plan: AppPlan) -> bool {
-        let wake = plan.wake_at;
+        
         if plan.is_noop(&self.app) {
             return false;
         }
@@ -323,7 +322,7 @@ impl Cluster {
                 .into_iter()
                 .map(|event| format!("{}: {}", event.reason, event.message)),
         );
-        let _ = wake;
+        
         true
     }
 

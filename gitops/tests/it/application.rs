@@ -1,14 +1,12 @@
 //! Applications from the first look at Git to the end.
 
-mod support;
-
+use crate::support::{Cluster, yaml};
 use serde_json::{Value, json};
 use sluice_crds::application::operation::{Operation, SyncOperation};
 use sluice_crds::names;
 use sluice_gitops::application::EffectFailure;
 use sluice_gitops::compare::PredictionError;
 use sluice_gitops::key::Key;
-use support::{Cluster, yaml};
 
 const AUTOMATED: &str = "{automated: {prune: true, selfHeal: true}}";
 const MAP: &str = "{apiVersion: v1, kind: ConfigMap, metadata: {name: a}, data: {x: '1'}}";
