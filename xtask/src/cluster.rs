@@ -113,7 +113,8 @@ fn addresses(status: &Status) -> String {
         text += &format!("  {name:<12} {url}\n");
     }
     let kubeconfig = status.kubeconfig.display();
-    text + &format!("\n  export KUBECONFIG={kubeconfig}\n\n")
+    let tools = status.tools.display();
+    text + &format!("\n  export KUBECONFIG={kubeconfig} PATH={tools}:$PATH\n\n")
 }
 
 fn hints(state: &Path) -> String {

@@ -98,6 +98,11 @@ impl Layout {
         self.path("kubeconfig.yaml")
     }
 
+    /// The folder with links to `kubectl`, `helm` and `kustomize`.
+    pub fn tools(&self) -> PathBuf {
+        self.path("bin")
+    }
+
     /// The kubeconfig of a component.
     pub(super) fn kubeconfig_of(&self, component: &str) -> PathBuf {
         self.path("kubeconfig").join(format!("{component}.yaml"))

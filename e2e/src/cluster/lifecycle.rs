@@ -15,7 +15,7 @@ use super::{
     Cluster, Options, apiserver, cleanup, containerd, controller_manager, coredns, etcd, git,
     kube_proxy, kubeconfig, kubelet, network, pause, pki, prometheus, scheduler, traefik,
 };
-use crate::install::{self, Profile};
+use crate::install::{self, Profile, Program};
 
 /// Starts a cluster, or what is missing of it, and returns when all of it is ready.
 ///
@@ -42,6 +42,7 @@ pub async fn up(options: Options) -> Result<Cluster> {
     pki::ensure(&cluster.layout)?;
     kubeconfig::ensure(&cluster.layout, &cluster.info.server())?;
     start(&cluster, &options).await?;
+    link_tools(&cluster)?;
     cluster.info.complete = true;
     cluster.layout.save(&cluster.info)?;
     Ok(cluster)
@@ -138,6 +139,23 @@ async fn start(cluster: &Cluster, options: &Options) -> Result<()> {
                 git::service(cluster),
             )?;
         }
+    }
+    Ok(())
+}
+
+/// Puts what a person types into one folder for the `PATH`.
+fn link_tools(cluster: &Cluster) -> Result<()> {
+    let folder = cluster.layout.tools();
+    std::fs::create_dir_all(&folder)?;
+    for program in [Program::Kubectl, Program::Helm, Program::Kustomize] {
+        // A control plane alone comes without some of them.
+        let Ok(path) = cluster.tools.path(program) else {
+            continue;
+        };
+        let link = folder.join(program.file());
+        let _ = std::fs::remove_file(&link);
+        std::os::unix::fs::symlink(path, &link)
+            .with_context(|| format!("cannot link {}", link.display()))?;
     }
     Ok(())
 }

@@ -16,6 +16,8 @@ pub struct Status {
     pub processes: Vec<(String, Option<u32>)>,
     /// The administrator's kubeconfig.
     pub kubeconfig: PathBuf,
+    /// The folder with `kubectl`, `helm` and `kustomize`.
+    pub tools: PathBuf,
     /// Addresses that a person may want, by name.
     pub urls: Vec<(&'static str, String)>,
 }
@@ -54,6 +56,7 @@ pub fn status(state: &Path) -> Result<Option<Status>> {
         complete: info.complete && info.boot == boot(),
         processes,
         kubeconfig: layout.kubeconfig(),
+        tools: layout.tools(),
         urls,
     }))
 }
