@@ -1,5 +1,10 @@
 //! Tests of the analysis engine, one module for each concept.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "helpers of tests fail as tests do, and clippy knows the tests only"
+)]
+
 mod conditions;
 mod holding;
 mod limits;

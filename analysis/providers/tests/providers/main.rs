@@ -1,5 +1,11 @@
 //! Tests of the metric backends against servers on loopback.
 
+#![expect(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "helpers of tests fail as tests do, and clippy knows the tests only"
+)]
+
 mod guard;
 mod prometheus;
 mod sign_in;
