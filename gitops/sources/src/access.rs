@@ -134,7 +134,10 @@ impl RepoAccess {
     /// A Git repository that needs no credentials.
     #[must_use]
     pub fn anonymous(url: impl Into<String>) -> Self {
-        Self { url: url.into(), ..Self::default() }
+        Self {
+            url: url.into(),
+            ..Self::default()
+        }
     }
 
     /// Name of its folder in the cache: a digest of the URL and of the credentials.
@@ -178,6 +181,9 @@ mod tests {
         let mut closed = open.clone();
         closed.credentials.password = Some(Secret::new("pw"));
         assert_ne!(open.cache_key(), closed.cache_key());
-        assert_eq!(open.cache_key(), RepoAccess::anonymous("https://host/x").cache_key());
+        assert_eq!(
+            open.cache_key(),
+            RepoAccess::anonymous("https://host/x").cache_key()
+        );
     }
 }

@@ -27,11 +27,23 @@ pub(crate) enum Refusal {
 
 impl Refusal {
     /// The error of the field that named the path.
-    pub(crate) fn into_error(self, field: impl Into<String>, path: impl Into<String>) -> SourceError {
+    pub(crate) fn into_error(
+        self,
+        field: impl Into<String>,
+        path: impl Into<String>,
+    ) -> SourceError {
         let (field, path) = (field.into(), path.into());
         match self {
-            Self::Outside(reason) => SourceError::PathOutsideRepository { field, path, reason },
-            Self::Missing(reason) => SourceError::PathNotFound { field, path, reason },
+            Self::Outside(reason) => SourceError::PathOutsideRepository {
+                field,
+                path,
+                reason,
+            },
+            Self::Missing(reason) => SourceError::PathNotFound {
+                field,
+                path,
+                reason,
+            },
         }
     }
 }
@@ -45,7 +57,9 @@ pub(crate) struct Root {
 impl Root {
     /// The folder at `path`, which must exist.
     pub(crate) fn new(path: &Path) -> std::io::Result<Self> {
-        Ok(Self { path: path.canonicalize()? })
+        Ok(Self {
+            path: path.canonicalize()?,
+        })
     }
 
     /// Its real path.
@@ -67,13 +81,19 @@ impl Root {
         let inner = base
             .strip_prefix(&self.path)
             .map_err(|_| Refusal::Outside("it starts outside of the repository".into()))?;
-        let stack = inner.components().map(|part| part.as_os_str().to_owned()).collect();
+        let stack = inner
+            .components()
+            .map(|part| part.as_os_str().to_owned())
+            .collect();
         self.walk(stack, relative.as_ref())
     }
 
     /// `path` relative to the folder, for messages.
     pub(crate) fn shown(&self, path: &Path) -> String {
-        path.strip_prefix(&self.path).unwrap_or(path).display().to_string()
+        path.strip_prefix(&self.path)
+            .unwrap_or(path)
+            .display()
+            .to_string()
     }
 
     fn walk(&self, mut stack: Vec<OsString>, relative: &Path) -> Result<PathBuf, Refusal> {
@@ -168,7 +188,9 @@ mod tests {
     fn a_path_inside_is_resolved() {
         let (_folder, root) = fixture();
         let base = root.resolve("apps/web").unwrap();
-        let values = root.resolve_from(&base, "../../shared/./values.yaml").unwrap();
+        let values = root
+            .resolve_from(&base, "../../shared/./values.yaml")
+            .unwrap();
         assert_eq!(root.shown(&values), "shared/values.yaml");
         assert_eq!(root.resolve("").unwrap(), root.path());
     }
@@ -189,14 +211,21 @@ mod tests {
     fn symbolic_links_do_not_lead_out() {
         let (folder, root) = fixture();
         symlink("../../../secret", root.path().join("apps/web/relative")).unwrap();
-        symlink(folder.path().join("secret"), root.path().join("apps/web/absolute")).unwrap();
+        symlink(
+            folder.path().join("secret"),
+            root.path().join("apps/web/absolute"),
+        )
+        .unwrap();
         symlink("/", root.path().join("apps/root")).unwrap();
         symlink("..", root.path().join("apps/up")).unwrap();
         assert!(outside(root.resolve("apps/web/relative")));
         assert!(outside(root.resolve("apps/web/absolute")));
         assert!(outside(root.resolve("apps/root/etc/passwd")));
         assert!(outside(root.resolve("apps/up/../secret")));
-        assert_eq!(root.shown(&root.resolve("apps/up/shared").unwrap()), "shared");
+        assert_eq!(
+            root.shown(&root.resolve("apps/up/shared").unwrap()),
+            "shared"
+        );
     }
 
     #[test]
@@ -214,6 +243,9 @@ mod tests {
         symlink("a", root.path().join("b")).unwrap();
         assert!(matches!(root.resolve("a"), Err(Refusal::Missing(_))));
         assert!(matches!(root.resolve("nothing"), Err(Refusal::Missing(_))));
-        assert!(matches!(root.resolve("shared/values.yaml/x"), Err(Refusal::Missing(_))));
+        assert!(matches!(
+            root.resolve("shared/values.yaml/x"),
+            Err(Refusal::Missing(_))
+        ));
     }
 }

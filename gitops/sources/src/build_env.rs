@@ -16,13 +16,25 @@ impl BuildEnv {
         Self(BTreeMap::from([
             ("ARGOCD_APP_NAME", request.application.name.clone()),
             // The namespace of the objects, not of the Application: this is what the name means upstream.
-            ("ARGOCD_APP_NAMESPACE", request.destination_namespace.clone()),
-            ("ARGOCD_APP_PROJECT_NAME", request.application.project.clone()),
+            (
+                "ARGOCD_APP_NAMESPACE",
+                request.destination_namespace.clone(),
+            ),
+            (
+                "ARGOCD_APP_PROJECT_NAME",
+                request.application.project.clone(),
+            ),
             ("ARGOCD_APP_REVISION", request.revision.clone()),
             ("ARGOCD_APP_REVISION_SHORT", short(7)),
             ("ARGOCD_APP_REVISION_SHORT_8", short(8)),
-            ("ARGOCD_APP_SOURCE_REPO_URL", crate::redact::Redactor::default().text(&source.repo_url)),
-            ("ARGOCD_APP_SOURCE_PATH", source.path.clone().unwrap_or_default()),
+            (
+                "ARGOCD_APP_SOURCE_REPO_URL",
+                crate::redact::Redactor::default().text(&source.repo_url),
+            ),
+            (
+                "ARGOCD_APP_SOURCE_PATH",
+                source.path.clone().unwrap_or_default(),
+            ),
             (
                 "ARGOCD_APP_SOURCE_TARGET_REVISION",
                 source.target_revision.clone().unwrap_or_default(),
@@ -42,8 +54,9 @@ impl BuildEnv {
             if let Some(after) = rest.strip_prefix('$') {
                 result.push('$');
                 rest = after;
-            } else if let Some((name, after)) =
-                rest.strip_prefix('{').and_then(|inner| inner.split_once('}'))
+            } else if let Some((name, after)) = rest
+                .strip_prefix('{')
+                .and_then(|inner| inner.split_once('}'))
             {
                 result.push_str(self.get(name));
                 rest = after;

@@ -39,14 +39,20 @@ pub(crate) fn source_type(
         several => {
             return Err(SourceError::invalid(
                 "spec.source",
-                format!("only one type may be set, and these are: {}", several.join(", ")),
+                format!(
+                    "only one type may be set, and these are: {}",
+                    several.join(", ")
+                ),
             ));
         }
     }
     if source.chart.is_some() || folder.join("Chart.yaml").is_file() {
         return Ok(SourceType::Helm);
     }
-    if KUSTOMIZATIONS.iter().any(|name| folder.join(name).is_file()) {
+    if KUSTOMIZATIONS
+        .iter()
+        .any(|name| folder.join(name).is_file())
+    {
         return Ok(SourceType::Kustomize);
     }
     Ok(SourceType::Directory)
@@ -65,7 +71,10 @@ pub(crate) fn with_overrides(
     limit: u64,
 ) -> Result<ApplicationSource, SourceError> {
     let mut merged = source.clone();
-    for name in [".argocd-source.yaml".to_owned(), format!(".argocd-source-{application}.yaml")] {
+    for name in [
+        ".argocd-source.yaml".to_owned(),
+        format!(".argocd-source-{application}.yaml"),
+    ] {
         if application.contains('/') || folder.join(&name).symlink_metadata().is_err() {
             continue;
         }
@@ -104,7 +113,9 @@ fn merge(target: &mut Value, patch: &Value) {
     if !target.is_object() {
         *target = Value::Object(serde_json::Map::new());
     }
-    let Value::Object(target) = target else { return };
+    let Value::Object(target) = target else {
+        return;
+    };
     for (key, value) in patch {
         match value {
             Value::Null => {

@@ -24,7 +24,11 @@ pub(crate) fn render(
         field: field.to_owned(),
         reason: "Jsonnet is not evaluated; commit the YAML that it makes".into(),
     };
-    if settings.jsonnet.as_ref().is_some_and(|jsonnet| *jsonnet != JsonnetSource::default()) {
+    if settings
+        .jsonnet
+        .as_ref()
+        .is_some_and(|jsonnet| *jsonnet != JsonnetSource::default())
+    {
         return Err(jsonnet("spec.source.directory.jsonnet"));
     }
     let include = glob("spec.source.directory.include", settings.include.as_deref())?;
@@ -33,10 +37,24 @@ pub(crate) fn render(
 
     let mut objects = Vec::new();
     let mut left = limits.directory_bytes;
-    for path in files(folder, settings.recurse.unwrap_or(false), limits.checkout_files)? {
-        let inner = path.strip_prefix(folder).unwrap_or(&path).display().to_string();
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
+    for path in files(
+        folder,
+        settings.recurse.unwrap_or(false),
+        limits.checkout_files,
+    )? {
+        let inner = path
+            .strip_prefix(folder)
+            .unwrap_or(&path)
+            .display()
+            .to_string();
+        let name = path
+            .file_name()
+            .and_then(|name| name.to_str())
+            .unwrap_or_default();
+        let extension = path
+            .extension()
+            .and_then(|extension| extension.to_str())
+            .unwrap_or_default();
         if !every_name && !matches!(extension, "yaml" | "yml" | "json" | "jsonnet") {
             continue;
         }

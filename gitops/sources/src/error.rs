@@ -17,7 +17,9 @@ pub enum SourceError {
         message: String,
     },
     /// The server answered that there is no such repository (some servers say so when the credentials are wrong).
-    #[error("repository {url} was not found: {message}; check spec.source.repoURL and its credentials")]
+    #[error(
+        "repository {url} was not found: {message}; check spec.source.repoURL and its credentials"
+    )]
     RepositoryNotFound {
         /// The repository, without credentials.
         url: String,
@@ -161,11 +163,16 @@ impl SourceError {
     }
 
     pub(crate) fn cache(doing: &str, error: &std::io::Error) -> Self {
-        Self::Cache { message: format!("{doing}: {error}") }
+        Self::Cache {
+            message: format!("{doing}: {error}"),
+        }
     }
 
     pub(crate) fn invalid(field: impl Into<String>, reason: impl Into<String>) -> Self {
-        Self::Invalid { field: field.into(), reason: reason.into() }
+        Self::Invalid {
+            field: field.into(),
+            reason: reason.into(),
+        }
     }
 }
 

@@ -14,9 +14,14 @@ pub(crate) fn read_bytes(path: &Path, shown: &str, limit: u64) -> Result<Vec<u8>
     };
     let file = std::fs::File::open(path).map_err(|error| failed(&error))?;
     let mut content = Vec::new();
-    file.take(limit.saturating_add(1)).read_to_end(&mut content).map_err(|error| failed(&error))?;
+    file.take(limit.saturating_add(1))
+        .read_to_end(&mut content)
+        .map_err(|error| failed(&error))?;
     if content.len() as u64 > limit {
-        return Err(SourceError::TooLarge { what: shown.to_owned(), limit: bytes(limit) });
+        return Err(SourceError::TooLarge {
+            what: shown.to_owned(),
+            limit: bytes(limit),
+        });
     }
     Ok(content)
 }
@@ -45,10 +50,10 @@ pub(crate) fn copy_tree(
                 open.push((source, target));
             } else if kind.is_symlink() {
                 std::os::unix::fs::symlink(std::fs::read_link(&source)?, &target)?;
-            } else if kind.is_file() {
-                if private(&source) || std::fs::hard_link(&source, &target).is_err() {
-                    std::fs::copy(&source, &target)?;
-                }
+            } else if kind.is_file()
+                && (private(&source) || std::fs::hard_link(&source, &target).is_err())
+            {
+                std::fs::copy(&source, &target)?;
             }
         }
     }

@@ -38,18 +38,26 @@ pub(crate) fn from_file(
     if text.lines().any(is_skip_marker) {
         return Ok(Vec::new());
     }
-    let parsed = if file.ends_with(".json") { json(file, text) } else { documents(file, text, warnings) };
+    let parsed = if file.ends_with(".json") {
+        json(file, text)
+    } else {
+        documents(file, text, warnings)
+    };
     let foreign = !looks_like_manifest(text);
     let documents = match parsed {
         Ok(documents) => documents,
         Err(_) if foreign => {
-            warnings.push(format!("{file} is not a Kubernetes manifest and was skipped"));
+            warnings.push(format!(
+                "{file} is not a Kubernetes manifest and was skipped"
+            ));
             return Ok(Vec::new());
         }
         Err(error) => return Err(error),
     };
     if !documents.is_empty() && foreign {
-        warnings.push(format!("{file} is not a Kubernetes manifest and was skipped"));
+        warnings.push(format!(
+            "{file} is not a Kubernetes manifest and was skipped"
+        ));
         return Ok(Vec::new());
     }
     let mut objects = Vec::new();
@@ -60,7 +68,9 @@ pub(crate) fn from_file(
 }
 
 fn is_skip_marker(line: &str) -> bool {
-    line.trim_start().strip_prefix('#').is_some_and(|comment| comment.trim() == SKIP_MARKER)
+    line.trim_start()
+        .strip_prefix('#')
+        .is_some_and(|comment| comment.trim() == SKIP_MARKER)
 }
 
 /// Whether a text is meant to be an object, however malformed.
@@ -84,7 +94,11 @@ fn documents(
 ) -> Result<Vec<(usize, Value)>, SourceError> {
     let documents = yaml::parse(text, Budget::default()).map_err(|error| {
         let message = format!("line {}: {}", error.line, error.message);
-        SourceError::ManifestInvalid { file: file.to_owned(), document: error.document, message }
+        SourceError::ManifestInvalid {
+            file: file.to_owned(),
+            document: error.document,
+            message,
+        }
     })?;
     let mut values = Vec::new();
     for (index, document) in documents.into_iter().enumerate() {
@@ -106,11 +120,12 @@ fn json(file: &str, text: &str) -> Result<Vec<(usize, Value)>, SourceError> {
     if text.trim().is_empty() {
         return Ok(Vec::new());
     }
-    let value = serde_json::from_str::<Value>(text).map_err(|error| SourceError::ManifestInvalid {
-        file: file.to_owned(),
-        document: 1,
-        message: error.to_string(),
-    })?;
+    let value =
+        serde_json::from_str::<Value>(text).map_err(|error| SourceError::ManifestInvalid {
+            file: file.to_owned(),
+            document: 1,
+            message: error.to_string(),
+        })?;
     Ok(vec![(1, whole_numbers(value))])
 }
 
@@ -118,16 +133,18 @@ fn json(file: &str, text: &str) -> Result<Vec<(usize, Value)>, SourceError> {
 fn whole_numbers(value: Value) -> Value {
     match value {
         Value::Number(number) => match number.as_f64() {
-            Some(float) if number.is_f64() && float.fract() == 0.0 && float.abs() < 9e15 => {
+            Some(float) if number.is_f64() && float.fract() == 0.0 && float.abs() < 9e15 =>
+            {
                 #[expect(clippy::cast_possible_truncation, reason = "whole and within ±2^53")]
                 Value::from(float as i64)
             }
             _ => Value::Number(number),
         },
         Value::Array(items) => items.into_iter().map(whole_numbers).collect(),
-        Value::Object(map) => {
-            map.into_iter().map(|(key, value)| (key, whole_numbers(value))).collect()
-        }
+        Value::Object(map) => map
+            .into_iter()
+            .map(|(key, value)| (key, whole_numbers(value)))
+            .collect(),
         other => other,
     }
 }
@@ -141,7 +158,9 @@ fn open(
 ) -> Result<(), SourceError> {
     let mut pending = vec![value];
     while let Some(mut value) = pending.pop() {
-        let is_list = value["kind"].as_str().is_some_and(|kind| kind.ends_with("List"));
+        let is_list = value["kind"]
+            .as_str()
+            .is_some_and(|kind| kind.ends_with("List"));
         if is_list && let Some(items) = value.get_mut("items").and_then(Value::as_array_mut) {
             pending.extend(std::mem::take(items).into_iter().rev());
             continue;
@@ -174,18 +193,29 @@ fn check(value: &Value) -> Result<(), String> {
         return Err(format!("{kind}: metadata is missing"));
     }
     if !text(&metadata["name"]) && !text(&metadata["generateName"]) {
-        let reason = if metadata["name"].is_null() { "is missing" } else { "is not text; put it in quotes" };
+        let reason = if metadata["name"].is_null() {
+            "is missing"
+        } else {
+            "is not text; put it in quotes"
+        };
         return Err(format!("{kind}: metadata.name {reason}"));
     }
     if !metadata["namespace"].is_null() && !metadata["namespace"].is_string() {
-        return Err(format!("{kind}: metadata.namespace is not text; put it in quotes"));
+        return Err(format!(
+            "{kind}: metadata.namespace is not text; put it in quotes"
+        ));
     }
-    let name = metadata["name"].as_str().or(metadata["generateName"].as_str()).unwrap_or_default();
+    let name = metadata["name"]
+        .as_str()
+        .or(metadata["generateName"].as_str())
+        .unwrap_or_default();
     for field in ["labels", "annotations"] {
         match &metadata[field] {
             Value::Null => {}
             Value::Object(entries) => {
-                let wrong = entries.iter().find(|(_, value)| !value.is_string() && !value.is_null());
+                let wrong = entries
+                    .iter()
+                    .find(|(_, value)| !value.is_string() && !value.is_null());
                 if let Some((key, value)) = wrong {
                     return Err(format!(
                         "{kind}/{name}: metadata.{field}[{key:?}] is {value}, not text; put it in quotes"
@@ -212,8 +242,15 @@ mod tests {
 
     #[test]
     fn empty_documents_are_left_out_and_lists_are_opened() {
-        let text = format!("---\n# c\n---\n{CONFIG}---\napiVersion: v1\nkind: List\nitems:\n- {{apiVersion: v1, kind: Secret, metadata: {{name: b}}}}\n- {{apiVersion: v1, kind: Secret, metadata: {{name: c}}}}\n");
-        let names: Vec<_> = file("x.yaml", &text).0.unwrap().iter().map(|o| o["metadata"]["name"].clone()).collect();
+        let text = format!(
+            "---\n# c\n---\n{CONFIG}---\napiVersion: v1\nkind: List\nitems:\n- {{apiVersion: v1, kind: Secret, metadata: {{name: b}}}}\n- {{apiVersion: v1, kind: Secret, metadata: {{name: c}}}}\n"
+        );
+        let names: Vec<_> = file("x.yaml", &text)
+            .0
+            .unwrap()
+            .iter()
+            .map(|o| o["metadata"]["name"].clone())
+            .collect();
         assert_eq!(names, ["a", "b", "c"]);
     }
 
@@ -224,15 +261,29 @@ mod tests {
             assert_eq!(objects.unwrap(), Vec::<Value>::new());
             assert!(warnings[0].contains("values.yaml"), "{warnings:?}");
         }
-        assert!(file("package.json", "{\"name\": \"x\"}").0.unwrap().is_empty());
+        assert!(
+            file("package.json", "{\"name\": \"x\"}")
+                .0
+                .unwrap()
+                .is_empty()
+        );
     }
 
     #[test]
     fn a_malformed_manifest_is_an_error_that_says_where() {
-        let (result, _) = file("apps/x.yaml", &format!("{CONFIG}---\napiVersion: v1\nkind: Secret\nmetadata: {{name: 12}}\n"));
+        let (result, _) = file(
+            "apps/x.yaml",
+            &format!("{CONFIG}---\napiVersion: v1\nkind: Secret\nmetadata: {{name: 12}}\n"),
+        );
         let message = result.unwrap_err().to_string();
-        assert!(message.contains("apps/x.yaml, document 2") && message.contains("metadata.name"), "{message}");
-        let (result, _) = file("x.yaml", "apiVersion: v1\nkind: Secret\nmetadata: {name: a\n");
+        assert!(
+            message.contains("apps/x.yaml, document 2") && message.contains("metadata.name"),
+            "{message}"
+        );
+        let (result, _) = file(
+            "x.yaml",
+            "apiVersion: v1\nkind: Secret\nmetadata: {name: a\n",
+        );
         assert_eq!(result.unwrap_err().kind(), "ManifestInvalid");
         let (result, _) = file("x.json", "{\"apiVersion\": \"v1\", \"kind\": \"Secret\", ");
         assert_eq!(result.unwrap_err().kind(), "ManifestInvalid");
@@ -242,12 +293,23 @@ mod tests {
     fn an_annotation_that_is_not_text_is_named() {
         let text = "apiVersion: v1\nkind: Secret\nmetadata: {name: a, annotations: {wave: 1}}\n";
         let message = file("x.yaml", text).0.unwrap_err().to_string();
-        assert!(message.contains("metadata.annotations[\"wave\"] is 1, not text"), "{message}");
+        assert!(
+            message.contains("metadata.annotations[\"wave\"] is 1, not text"),
+            "{message}"
+        );
     }
 
     #[test]
     fn the_marker_skips_a_file() {
-        assert!(file("x.yaml", &format!("# +argocd:skip-file-rendering\n{CONFIG}")).0.unwrap().is_empty());
+        assert!(
+            file(
+                "x.yaml",
+                &format!("# +argocd:skip-file-rendering\n{CONFIG}")
+            )
+            .0
+            .unwrap()
+            .is_empty()
+        );
     }
 
     #[test]
@@ -259,7 +321,8 @@ mod tests {
 
     #[test]
     fn whole_numbers_of_json_are_integers() {
-        let text = r#"{"apiVersion":"v1","kind":"X","metadata":{"name":"a"},"spec":{"n":1.0,"f":1.5}}"#;
+        let text =
+            r#"{"apiVersion":"v1","kind":"X","metadata":{"name":"a"},"spec":{"n":1.0,"f":1.5}}"#;
         let objects = file("x.json", text).0.unwrap();
         assert_eq!(objects[0]["spec"].to_string(), r#"{"f":1.5,"n":1}"#);
     }

@@ -89,7 +89,10 @@ pub(crate) async fn run(invocation: Invocation) -> Result<Output, RunError> {
         .process_group(0)
         .kill_on_drop(true)
         .spawn()
-        .map_err(|source| RunError::Start { program: invocation.program.clone(), source })?;
+        .map_err(|source| RunError::Start {
+            program: invocation.program.clone(),
+            source,
+        })?;
     let group = Group::of(&child);
     group.limit(&invocation);
 
@@ -100,7 +103,11 @@ pub(crate) async fn run(invocation: Invocation) -> Result<Output, RunError> {
             read_some(stderr, STDERR_LIMIT),
         )?;
         let status = child.wait().await.map_err(RunError::Io)?;
-        Ok(Output { status, stdout, stderr: String::from_utf8_lossy(&stderr).into_owned() })
+        Ok(Output {
+            status,
+            stdout,
+            stderr: String::from_utf8_lossy(&stderr).into_owned(),
+        })
     };
     let outcome = match tokio::time::timeout(invocation.timeout, work).await {
         Ok(outcome) => outcome,
@@ -142,7 +149,10 @@ impl Group {
             (Resource::Fsize, invocation.file_limit),
             (Resource::Nofile, 1024),
         ] {
-            let limit = Rlimit { current: Some(limit), maximum: Some(limit) };
+            let limit = Rlimit {
+                current: Some(limit),
+                maximum: Some(limit),
+            };
             // It may have ended already; and a limit above our own is refused, which leaves ours in force.
             let _ = prlimit(self.0, resource, limit);
         }
@@ -165,7 +175,10 @@ async fn read_all(pipe: Option<impl AsyncRead + Unpin>, limit: u64) -> Result<Ve
     let mut bytes = Vec::new();
     if let Some(pipe) = pipe {
         let mut bounded = pipe.take(limit.saturating_add(1));
-        bounded.read_to_end(&mut bytes).await.map_err(RunError::Io)?;
+        bounded
+            .read_to_end(&mut bytes)
+            .await
+            .map_err(RunError::Io)?;
         if bytes.len() as u64 > limit {
             return Err(RunError::TooMuchOutput(limit));
         }
@@ -177,9 +190,14 @@ async fn read_some(pipe: Option<impl AsyncRead + Unpin>, limit: u64) -> Result<V
     let mut bytes = Vec::new();
     if let Some(pipe) = pipe {
         let mut bounded = pipe.take(limit);
-        bounded.read_to_end(&mut bytes).await.map_err(RunError::Io)?;
+        bounded
+            .read_to_end(&mut bytes)
+            .await
+            .map_err(RunError::Io)?;
         let mut rest = bounded.into_inner();
-        tokio::io::copy(&mut rest, &mut tokio::io::sink()).await.map_err(RunError::Io)?;
+        tokio::io::copy(&mut rest, &mut tokio::io::sink())
+            .await
+            .map_err(RunError::Io)?;
     }
     Ok(bytes)
 }
@@ -216,7 +234,10 @@ mod tests {
     #[tokio::test]
     async fn output_status_and_errors_come_back() {
         let output = run(shell("echo out; echo err >&2; exit 3")).await.unwrap();
-        assert_eq!((output.stdout.as_slice(), output.stderr.as_str()), (&b"out\n"[..], "err\n"));
+        assert_eq!(
+            (output.stdout.as_slice(), output.stderr.as_str()),
+            (&b"out\n"[..], "err\n")
+        );
         assert_eq!(output.status.code(), Some(3));
     }
 
@@ -224,7 +245,9 @@ mod tests {
     async fn the_environment_of_the_controller_is_not_inherited() {
         let output = run(shell("env | cut -d= -f1 | sort")).await.unwrap();
         let names = String::from_utf8(output.stdout).unwrap();
-        let foreign = names.lines().find(|name| !["PATH", "PWD", "OLDPWD", "SHLVL", "_"].contains(name));
+        let foreign = names
+            .lines()
+            .find(|name| !["PATH", "PWD", "OLDPWD", "SHLVL", "_"].contains(name));
         assert_eq!(foreign, None);
     }
 
@@ -232,11 +255,18 @@ mod tests {
     async fn a_hanging_child_is_killed_with_its_children() {
         let folder = tempfile::tempdir().unwrap();
         let pid_file = folder.path().join("pid");
-        let mut hanging = shell(&format!("sleep 600 & echo $! > {}; wait", pid_file.display()));
+        let mut hanging = shell(&format!(
+            "sleep 600 & echo $! > {}; wait",
+            pid_file.display()
+        ));
         hanging.timeout = Duration::from_millis(700);
         let error = run(hanging).await.unwrap_err();
         assert!(matches!(error, RunError::Timeout(_)), "{error}");
-        let pid: i32 = std::fs::read_to_string(&pid_file).unwrap().trim().parse().unwrap();
+        let pid: i32 = std::fs::read_to_string(&pid_file)
+            .unwrap()
+            .trim()
+            .parse()
+            .unwrap();
         // The grandchild is reparented and reaped by init; until then it is a zombie.
         let state = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
         assert!(state.is_empty() || state.contains(") Z "), "{state}");
@@ -246,7 +276,10 @@ mod tests {
     async fn endless_output_is_cut_off() {
         let mut endless = shell("while :; do echo xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx; done");
         endless.stdout_limit = 10_000;
-        assert!(matches!(run(endless).await.unwrap_err(), RunError::TooMuchOutput(10_000)));
+        assert!(matches!(
+            run(endless).await.unwrap_err(),
+            RunError::TooMuchOutput(10_000)
+        ));
     }
 
     #[tokio::test]
@@ -267,13 +300,22 @@ mod tests {
         )))
         .await
         .unwrap();
-        assert!(std::fs::metadata(&file).unwrap().len() <= 1 << 20, "{output:?}");
+        assert!(
+            std::fs::metadata(&file).unwrap().len() <= 1 << 20,
+            "{output:?}"
+        );
     }
 
     #[tokio::test]
     async fn a_program_that_is_not_there_is_named() {
         let mut missing = shell("");
         missing.program = "/nonexistent/helm".into();
-        assert!(run(missing).await.unwrap_err().to_string().contains("/nonexistent/helm"));
+        assert!(
+            run(missing)
+                .await
+                .unwrap_err()
+                .to_string()
+                .contains("/nonexistent/helm")
+        );
     }
 }

@@ -51,34 +51,45 @@ impl Redactor {
     /// Also hides `secret`, and each line of it when it has several.
     pub fn hide(&mut self, secret: &str) {
         let spellings = [secret.to_owned(), percent_encoded(secret)];
-        let lines = secret.lines().filter(|line| !line.starts_with("-----")).map(str::to_owned);
+        let lines = secret
+            .lines()
+            .filter(|line| !line.starts_with("-----"))
+            .map(str::to_owned);
         for spelling in spellings.into_iter().chain(lines) {
             let spelling = spelling.trim();
             if spelling.len() >= SHORTEST_SECRET {
-                self.replacements.push((spelling.to_owned(), REDACTED.to_owned()));
+                self.replacements
+                    .push((spelling.to_owned(), REDACTED.to_owned()));
             }
         }
         // Longest first: a secret may hold another.
-        self.replacements.sort_by_key(|(text, _)| std::cmp::Reverse(text.len()));
+        self.replacements
+            .sort_by_key(|(text, _)| std::cmp::Reverse(text.len()));
     }
 
     /// Also shows paths below `path` as paths below `name`; an empty name shows them as relative paths.
     pub fn rename_path(&mut self, path: &Path, name: &str) {
-        let Some(path) = path.to_str().filter(|path| path.len() > 1) else { return };
+        let Some(path) = path.to_str().filter(|path| path.len() > 1) else {
+            return;
+        };
         if name.is_empty() {
             self.replacements.push((format!("{path}/"), String::new()));
         }
         let shown = if name.is_empty() { "." } else { name };
         self.replacements.push((path.to_owned(), shown.to_owned()));
-        self.replacements.sort_by_key(|(text, _)| std::cmp::Reverse(text.len()));
+        self.replacements
+            .sort_by_key(|(text, _)| std::cmp::Reverse(text.len()));
     }
 
     /// The text without secrets, on few lines, and short enough for a status condition.
     #[must_use]
     pub fn message(&self, text: &str) -> String {
         let mut clean = self.text(text);
-        let lines: Vec<&str> =
-            clean.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
+        let lines: Vec<&str> = clean
+            .lines()
+            .map(str::trim_end)
+            .filter(|line| !line.is_empty())
+            .collect();
         clean = lines.join("\n");
         if clean.len() > MESSAGE_LIMIT {
             // The last lines hold the reason: tools print what they do first and what failed at the end.
@@ -104,7 +115,9 @@ impl Redactor {
             clean = pattern.replace_all(&clean, "${scheme}").into_owned();
         }
         if let Some(pattern) = AUTHORIZATION.as_ref() {
-            clean = pattern.replace_all(&clean, format!("${{name}}{REDACTED}")).into_owned();
+            clean = pattern
+                .replace_all(&clean, format!("${{name}}{REDACTED}"))
+                .into_owned();
         }
         clean
     }
@@ -145,7 +158,9 @@ mod tests {
     #[test]
     fn the_lines_of_a_private_key_are_hidden_each() {
         let credentials = Credentials {
-            ssh_private_key: Some(Secret::new("-----BEGIN KEY-----\nAAAABBBB\nCCCCDDDD\n-----END KEY-----\n")),
+            ssh_private_key: Some(Secret::new(
+                "-----BEGIN KEY-----\nAAAABBBB\nCCCCDDDD\n-----END KEY-----\n",
+            )),
             ..Credentials::default()
         };
         let text = Redactor::new(&credentials).message("line CCCCDDDD is bad");
@@ -156,7 +171,10 @@ mod tests {
     fn paths_of_the_cache_become_relative() {
         let mut redactor = Redactor::default();
         redactor.rename_path(Path::new("/cache/trees/17"), "");
-        assert_eq!(redactor.message("open /cache/trees/17/apps/web: no"), "open apps/web: no");
+        assert_eq!(
+            redactor.message("open /cache/trees/17/apps/web: no"),
+            "open apps/web: no"
+        );
         assert_eq!(redactor.message("in '/cache/trees/17'"), "in '.'");
     }
 

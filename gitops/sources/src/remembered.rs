@@ -30,7 +30,10 @@ struct Entry {
 impl Remembered {
     /// Remembers up to `limit` bytes of JSON text.
     pub(crate) fn new(limit: usize) -> Self {
-        Self { limit, inner: Mutex::default() }
+        Self {
+            limit,
+            inner: Mutex::default(),
+        }
     }
 
     pub(crate) fn get(&self, digest: &str) -> Option<Arc<Rendered>> {
@@ -43,7 +46,11 @@ impl Remembered {
     }
 
     pub(crate) fn insert(&self, rendered: Arc<Rendered>) {
-        let size: usize = rendered.objects.iter().map(|object| object.to_string().len()).sum();
+        let size: usize = rendered
+            .objects
+            .iter()
+            .map(|object| object.to_string().len())
+            .sum();
         if size > self.limit {
             return;
         }
@@ -51,14 +58,26 @@ impl Remembered {
         inner.clock += 1;
         let used = inner.clock;
         let digest = rendered.digest_inputs.clone();
-        if let Some(old) = inner.entries.insert(digest, Entry { used, size, rendered }) {
+        if let Some(old) = inner.entries.insert(
+            digest,
+            Entry {
+                used,
+                size,
+                rendered,
+            },
+        ) {
             inner.total -= old.size;
         }
         inner.total += size;
         while inner.total > self.limit {
-            let oldest =
-                inner.entries.iter().min_by_key(|(_, entry)| entry.used).map(|(key, _)| key.clone());
-            let Some(entry) = oldest.and_then(|key| inner.entries.remove(&key)) else { break };
+            let oldest = inner
+                .entries
+                .iter()
+                .min_by_key(|(_, entry)| entry.used)
+                .map(|(key, _)| key.clone());
+            let Some(entry) = oldest.and_then(|key| inner.entries.remove(&key)) else {
+                break;
+            };
             inner.total -= entry.size;
         }
     }

@@ -79,8 +79,16 @@ impl RepoUrl {
                     password: None,
                 });
             }
-            "file" => return Err(refuse("repositories on the controller's own disk are not allowed")),
-            _ => return Err(refuse("its scheme is not one of https, http, ssh, git, oci")),
+            "file" => {
+                return Err(refuse(
+                    "repositories on the controller's own disk are not allowed",
+                ));
+            }
+            _ => {
+                return Err(refuse(
+                    "its scheme is not one of https, http, ssh, git, oci",
+                ));
+            }
         };
         let (authority, path) = match rest.split_once('/') {
             Some((authority, path)) => (authority, format!("/{path}")),
@@ -120,13 +128,20 @@ impl RepoUrl {
             Scheme::File => "file",
             Scheme::Oci => "oci",
         };
-        Ok(Self { scheme, clean: format!("{name}://{shown_user}{host}{path}"), username, password })
+        Ok(Self {
+            scheme,
+            clean: format!("{name}://{shown_user}{host}{path}"),
+            username,
+            password,
+        })
     }
 
     /// `user@host:path` and `host:path`, as ssh writes them.
     fn parse_scp(text: &str) -> Option<Self> {
         let (authority, path) = text.split_once(':')?;
-        let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+        let host = authority
+            .rsplit_once('@')
+            .map_or(authority, |(_, host)| host);
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | '@');
         if host.is_empty()
             || host.starts_with('-')
@@ -138,7 +153,12 @@ impl RepoUrl {
         {
             return None;
         }
-        Some(Self { scheme: Scheme::Ssh, clean: text.to_owned(), username: None, password: None })
+        Some(Self {
+            scheme: Scheme::Ssh,
+            clean: text.to_owned(),
+            username: None,
+            password: None,
+        })
     }
 }
 
@@ -156,7 +176,9 @@ pub fn normalize(url: &str) -> String {
         && scheme != "ssh"
     {
         let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
-        let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+        let host = authority
+            .rsplit_once('@')
+            .map_or(authority, |(_, host)| host);
         text = if path.is_empty() {
             format!("{scheme}://{host}")
         } else {
@@ -209,8 +231,14 @@ mod tests {
 
     #[test]
     fn the_user_of_an_ssh_url_stays() {
-        assert_eq!(parse("ssh://git@host:22/x").unwrap().clean, "ssh://git@host:22/x");
-        assert_eq!(parse("git@github.com:org/repo.git").unwrap().scheme, Scheme::Ssh);
+        assert_eq!(
+            parse("ssh://git@host:22/x").unwrap().clean,
+            "ssh://git@host:22/x"
+        );
+        assert_eq!(
+            parse("git@github.com:org/repo.git").unwrap().scheme,
+            Scheme::Ssh
+        );
     }
 
     #[test]
@@ -249,7 +277,10 @@ mod tests {
     fn spellings_of_one_repository_compare_equal() {
         let ssh = normalize("git@github.com:Org/Repo.git");
         assert_eq!(ssh, normalize("ssh://git@github.com/org/repo"));
-        assert_eq!(normalize("https://user@Host/Org/Repo.git"), normalize("https://host/org/repo/"));
+        assert_eq!(
+            normalize("https://user@Host/Org/Repo.git"),
+            normalize("https://host/org/repo/")
+        );
         assert_ne!(ssh, normalize("https://github.com/org/repo"));
     }
 }

@@ -76,18 +76,27 @@ impl RepositorySecret {
     ) -> Result<Self, SourceError> {
         let place = |key: &str| format!("Secret {secret_name}: {key}");
         let text = |key: &str| -> Result<Option<String>, SourceError> {
-            let Some(value) = data.get(key) else { return Ok(None) };
+            let Some(value) = data.get(key) else {
+                return Ok(None);
+            };
             let value = std::str::from_utf8(value)
                 .map_err(|_| SourceError::invalid(place(key), "it is not UTF-8 text"))?;
             // Keys end in a line break that matters; everything else gets one by accident.
-            let value = if key == "sshPrivateKey" { value } else { value.trim() };
+            let value = if key == "sshPrivateKey" {
+                value
+            } else {
+                value.trim()
+            };
             Ok(Some(value.to_owned()).filter(|value| !value.is_empty()))
         };
         let secret = |key: &str| text(key).map(|value| value.map(Secret::new));
         let flag = |key: &str| match text(key)?.as_deref() {
             None | Some("false") => Ok(false),
             Some("true") => Ok(true),
-            Some(_) => Err(SourceError::invalid(place(key), "it is neither \"true\" nor \"false\"")),
+            Some(_) => Err(SourceError::invalid(
+                place(key),
+                "it is neither \"true\" nor \"false\"",
+            )),
         };
         let mut unsupported = Vec::new();
         for key in UNSUPPORTED {
@@ -109,9 +118,15 @@ impl RepositorySecret {
             None | Some("git") => RepositoryKind::Git,
             Some("helm") => RepositoryKind::Helm,
             Some("oci") => RepositoryKind::Oci,
-            Some(_) => return Err(SourceError::invalid(place("type"), "it is not git, helm or oci")),
+            Some(_) => {
+                return Err(SourceError::invalid(
+                    place("type"),
+                    "it is not git, helm or oci",
+                ));
+            }
         };
-        let url = text("url")?.ok_or_else(|| SourceError::invalid(place("url"), "it is missing"))?;
+        let url =
+            text("url")?.ok_or_else(|| SourceError::invalid(place("url"), "it is missing"))?;
         let credentials = Credentials {
             username: text("username")?,
             password: secret("password")?,
@@ -130,7 +145,13 @@ impl RepositorySecret {
             secret_name: secret_name.to_owned(),
             secret_type,
             project: text("project")?,
-            access: RepoAccess { url, kind, name: text("name")?, credentials, depth },
+            access: RepoAccess {
+                url,
+                kind,
+                name: text("name")?,
+                credentials,
+                depth,
+            },
             unsupported,
         })
     }
@@ -140,7 +161,9 @@ impl RepositorySecret {
             None => Ok(&self.access),
             Some(key) => Err(SourceError::Unsupported {
                 field: format!("Secret {}: {key}", self.secret_name),
-                reason: "use username and password, bearerToken, sshPrivateKey or a client certificate".into(),
+                reason:
+                    "use username and password, bearerToken, sshPrivateKey or a client certificate"
+                        .into(),
             }),
         }
     }
@@ -158,11 +181,17 @@ pub fn select(
 ) -> Result<RepoAccess, SourceError> {
     let wanted = normalize(url);
     let permitted = |secret: &&RepositorySecret| {
-        secret.project.as_deref().is_none_or(|only| only.is_empty() || only == project)
+        secret
+            .project
+            .as_deref()
+            .is_none_or(|only| only.is_empty() || only == project)
     };
     // A Secret of the project comes before one for everybody; among equals, the name decides.
     let rank = |secret: &&RepositorySecret| {
-        (secret.project.as_deref().unwrap_or_default().is_empty(), secret.secret_name.clone())
+        (
+            secret.project.as_deref().unwrap_or_default().is_empty(),
+            secret.secret_name.clone(),
+        )
     };
     let own = secrets
         .iter()
@@ -171,7 +200,10 @@ pub fn select(
         .filter(|secret| normalize(&secret.access.url) == wanted)
         .min_by_key(rank);
     let mut access = match own {
-        Some(secret) => RepoAccess { url: url.to_owned(), ..secret.used()?.clone() },
+        Some(secret) => RepoAccess {
+            url: url.to_owned(),
+            ..secret.used()?.clone()
+        },
         None => RepoAccess::anonymous(url),
     };
     if access.credentials.is_anonymous() {
@@ -181,7 +213,10 @@ pub fn select(
             .filter(permitted)
             .filter(|secret| covers(&normalize(&secret.access.url), &wanted))
             .max_by_key(|secret| {
-                (normalize(&secret.access.url).len(), std::cmp::Reverse(rank(secret)))
+                (
+                    normalize(&secret.access.url).len(),
+                    std::cmp::Reverse(rank(secret)),
+                )
             });
         if let Some(template) = template {
             let found = template.used()?;
@@ -198,7 +233,8 @@ pub fn select(
 /// `https://host/team-b` nor to `https://host.example.com`.
 fn covers(prefix: &str, url: &str) -> bool {
     let prefix = prefix.trim_end_matches('/');
-    url.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    url.strip_prefix(prefix)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 #[cfg(test)]
@@ -206,7 +242,9 @@ mod tests {
     use super::*;
 
     fn secret(name: &str, secret_type: SecretType, pairs: &[(&str, &str)]) -> RepositorySecret {
-        let data = pairs.iter().map(|(key, value)| ((*key).to_owned(), value.as_bytes().to_vec()));
+        let data = pairs
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), value.as_bytes().to_vec()));
         RepositorySecret::parse(name, secret_type, &data.collect()).unwrap()
     }
 
@@ -217,35 +255,88 @@ mod tests {
     #[test]
     fn the_secret_of_the_project_comes_first() {
         let all = [
-            secret("a-global", SecretType::Repository, &[("url", "https://host/x.git"), ("password", "global")]),
-            secret("b-own", SecretType::Repository, &[("url", "https://host/x"), ("password", "own"), ("project", "web")]),
+            secret(
+                "a-global",
+                SecretType::Repository,
+                &[("url", "https://host/x.git"), ("password", "global")],
+            ),
+            secret(
+                "b-own",
+                SecretType::Repository,
+                &[
+                    ("url", "https://host/x"),
+                    ("password", "own"),
+                    ("project", "web"),
+                ],
+            ),
         ];
-        assert_eq!(password(&select(&all, "https://host/x", "web").unwrap()), Some("own"));
-        assert_eq!(password(&select(&all, "https://host/x", "other").unwrap()), Some("global"));
-        assert_eq!(password(&select(&all, "https://host/y", "web").unwrap()), None);
+        assert_eq!(
+            password(&select(&all, "https://host/x", "web").unwrap()),
+            Some("own")
+        );
+        assert_eq!(
+            password(&select(&all, "https://host/x", "other").unwrap()),
+            Some("global")
+        );
+        assert_eq!(
+            password(&select(&all, "https://host/y", "web").unwrap()),
+            None
+        );
     }
 
     #[test]
     fn the_longest_template_fills_in_missing_credentials() {
         let all = [
-            secret("repo", SecretType::Repository, &[("url", "https://host/team/x"), ("insecure", "true")]),
-            secret("short", SecretType::RepoCreds, &[("url", "https://host"), ("password", "short")]),
-            secret("long", SecretType::RepoCreds, &[("url", "https://host/team/"), ("password", "long")]),
+            secret(
+                "repo",
+                SecretType::Repository,
+                &[("url", "https://host/team/x"), ("insecure", "true")],
+            ),
+            secret(
+                "short",
+                SecretType::RepoCreds,
+                &[("url", "https://host"), ("password", "short")],
+            ),
+            secret(
+                "long",
+                SecretType::RepoCreds,
+                &[("url", "https://host/team/"), ("password", "long")],
+            ),
         ];
-        assert_eq!(password(&select(&all, "https://host/team/x", "p").unwrap()), Some("long"));
-        assert_eq!(password(&select(&all, "https://host/team-b/x", "p").unwrap()), Some("short"));
-        assert_eq!(password(&select(&all, "https://host.evil.example/x", "p").unwrap()), None);
+        assert_eq!(
+            password(&select(&all, "https://host/team/x", "p").unwrap()),
+            Some("long")
+        );
+        assert_eq!(
+            password(&select(&all, "https://host/team-b/x", "p").unwrap()),
+            Some("short")
+        );
+        assert_eq!(
+            password(&select(&all, "https://host.evil.example/x", "p").unwrap()),
+            None
+        );
     }
 
     #[test]
     fn a_template_of_another_project_is_not_used() {
-        let all = [secret("t", SecretType::RepoCreds, &[("url", "https://host"), ("password", "x"), ("project", "a")])];
-        assert_eq!(password(&select(&all, "https://host/y", "b").unwrap()), None);
+        let all = [secret(
+            "t",
+            SecretType::RepoCreds,
+            &[("url", "https://host"), ("password", "x"), ("project", "a")],
+        )];
+        assert_eq!(
+            password(&select(&all, "https://host/y", "b").unwrap()),
+            None
+        );
     }
 
     #[test]
     fn a_key_that_is_not_supported_is_named_when_the_secret_is_used() {
-        let all = [secret("app", SecretType::Repository, &[("url", "https://host/x"), ("githubAppID", "12")])];
+        let all = [secret(
+            "app",
+            SecretType::Repository,
+            &[("url", "https://host/x"), ("githubAppID", "12")],
+        )];
         assert!(select(&all, "https://host/other", "p").is_ok());
         let message = select(&all, "https://host/x", "p").unwrap_err().to_string();
         assert!(message.contains("Secret app: githubAppID"), "{message}");
@@ -253,9 +344,17 @@ mod tests {
 
     #[test]
     fn a_malformed_secret_is_refused_without_its_values() {
-        let data = BTreeMap::from([("url".to_owned(), b"https://h/x".to_vec()), ("insecure".to_owned(), b"canary".to_vec())]);
-        let message = RepositorySecret::parse("s", SecretType::Repository, &data).unwrap_err().to_string();
-        assert!(message.contains("insecure") && !message.contains("canary"), "{message}");
+        let data = BTreeMap::from([
+            ("url".to_owned(), b"https://h/x".to_vec()),
+            ("insecure".to_owned(), b"canary".to_vec()),
+        ]);
+        let message = RepositorySecret::parse("s", SecretType::Repository, &data)
+            .unwrap_err()
+            .to_string();
+        assert!(
+            message.contains("insecure") && !message.contains("canary"),
+            "{message}"
+        );
         assert!(RepositorySecret::parse("s", SecretType::Repository, &BTreeMap::new()).is_err());
     }
 }

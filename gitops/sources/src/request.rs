@@ -34,7 +34,9 @@ pub struct RefSource {
 /// Decides from where a chart may take its dependencies: gets the URL of a repository (or `@name`), gives what opens it,
 /// or `None` when the project does not permit it.
 #[derive(Clone)]
-pub struct DependencyAccess(Arc<dyn Fn(&str) -> Option<RepoAccess> + Send + Sync>);
+pub struct DependencyAccess(Arc<Decide>);
+
+type Decide = dyn Fn(&str) -> Option<RepoAccess> + Send + Sync;
 
 impl DependencyAccess {
     /// Decides by a function.

@@ -71,14 +71,24 @@ impl Sources {
         let revision = source.target_revision();
         let Some(chart) = source.chart.as_deref().filter(|chart| !chart.is_empty()) else {
             return self
-                .resolve_git(access, revision, source.tag_prefix.as_deref().unwrap_or_default())
+                .resolve_git(
+                    access,
+                    revision,
+                    source.tag_prefix.as_deref().unwrap_or_default(),
+                )
                 .await;
         };
         if is_pinned(revision) {
-            return Ok(ResolvedRevision { sha: revision.to_owned(), name: None });
+            return Ok(ResolvedRevision {
+                sha: revision.to_owned(),
+                name: None,
+            });
         }
         let version = resolve_chart(&self.shop, access, chart, revision).await?;
-        Ok(ResolvedRevision { sha: version, name: None })
+        Ok(ResolvedRevision {
+            sha: version,
+            name: None,
+        })
     }
 
     async fn resolve_git(
@@ -87,14 +97,24 @@ impl Sources {
         revision: &str,
         tag_prefix: &str,
     ) -> Result<ResolvedRevision, SourceError> {
-        let revision = if revision.is_empty() { "HEAD" } else { revision };
+        let revision = if revision.is_empty() {
+            "HEAD"
+        } else {
+            revision
+        };
         let session = Session::new(&self.shop, access)?;
         if is_full_sha(revision) {
-            return Ok(ResolvedRevision { sha: revision.to_ascii_lowercase(), name: None });
+            return Ok(ResolvedRevision {
+                sha: revision.to_ascii_lowercase(),
+                name: None,
+            });
         }
         let found = self.ls_remote(&session, revision).await?;
         if let Some(found) = refs::select(&found, revision, tag_prefix) {
-            return Ok(ResolvedRevision { sha: found.commit.clone(), name: Some(found.name.clone()) });
+            return Ok(ResolvedRevision {
+                sha: found.commit.clone(),
+                name: Some(found.name.clone()),
+            });
         }
         let not_found = |reason: &str| SourceError::RevisionNotFound {
             url: session.url.clone(),
@@ -185,28 +205,49 @@ impl Sources {
                 let (tree, folder) = (Arc::clone(&tree), folder);
                 let work = tokio::task::spawn_blocking(move || {
                     let mut warnings = Vec::new();
-                    let objects = directory::render(&tree, &folder, &settings, &limits, &mut warnings)?;
+                    let objects =
+                        directory::render(&tree, &folder, &settings, &limits, &mut warnings)?;
                     Ok((objects, warnings))
                 });
-                let (objects, found) =
-                    work.await.map_err(|error| SourceError::Cache { message: error.to_string() })??;
+                let (objects, found) = work.await.map_err(|error| SourceError::Cache {
+                    message: error.to_string(),
+                })??;
                 warnings = found;
                 objects
             }
             SourceType::Kustomize => {
                 let settings = source.kustomize.unwrap_or_default();
                 let _permit = self.shop.permit().await?;
-                kustomize::render(&self.shop, &tree, &folder, &settings, request, &mut warnings).await?
+                kustomize::render(
+                    &self.shop,
+                    &tree,
+                    &folder,
+                    &settings,
+                    request,
+                    &mut warnings,
+                )
+                .await?
             }
             SourceType::Helm => {
                 let settings = source.helm.unwrap_or_default();
                 template::render(
-                    &self.shop, &tree, &folder, &settings, request, &references, &mut warnings,
+                    &self.shop,
+                    &tree,
+                    &folder,
+                    &settings,
+                    request,
+                    &references,
+                    &mut warnings,
                 )
                 .await?
             }
         };
-        let rendered = Arc::new(Rendered { objects, source_type, digest_inputs: digest, warnings });
+        let rendered = Arc::new(Rendered {
+            objects,
+            source_type,
+            digest_inputs: digest,
+            warnings,
+        });
         self.remembered.insert(Arc::clone(&rendered));
         Ok(rendered)
     }
@@ -219,8 +260,14 @@ impl Sources {
                 .prefix("chart")
                 .tempdir_in(self.shop.trees())
                 .map_err(|error| SourceError::cache("making a chart folder", &error))?;
-            let folder =
-                pull(&self.shop, &request.access, chart, &request.revision, staging.path()).await?;
+            let folder = pull(
+                &self.shop,
+                &request.access,
+                chart,
+                &request.revision,
+                staging.path(),
+            )
+            .await?;
             let tree = Tree::adopt(staging, &folder)
                 .map_err(|error| SourceError::cache("opening a chart folder", &error))?;
             let folder = tree.root.path().to_owned();
@@ -244,14 +291,20 @@ impl Sources {
     /// The checkout of a commit.
     async fn tree(&self, access: &RepoAccess, commit: &str) -> Result<Arc<Tree>, SourceError> {
         if !is_full_sha(commit) {
-            return Err(SourceError::invalid("revision", format!("{commit:?} is not a full commit name")));
+            return Err(SourceError::invalid(
+                "revision",
+                format!("{commit:?} is not a full commit name"),
+            ));
         }
         if let Some(tree) = self.trees.get(&self.shop, access, commit).await {
             return Ok(tree);
         }
         let mirror = self.mirrors.open(&self.shop, access);
         mirror.ensure(&self.shop, access, commit).await?;
-        let tree = self.trees.checkout(&self.shop, access, &mirror, commit).await?;
+        let tree = self
+            .trees
+            .checkout(&self.shop, access, &mirror, commit)
+            .await?;
         drop(mirror);
         self.mirrors.evict(&self.shop);
         Ok(tree)

@@ -64,7 +64,13 @@ impl<'a> Tool<'a> {
         let mut redactor = Redactor::default();
         redactor.rename_path(home.path(), "<temporary>");
         let mut env: BTreeMap<String, OsString> = BTreeMap::new();
-        for name in ["HOME", "TMPDIR", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME"] {
+        for name in [
+            "HOME",
+            "TMPDIR",
+            "XDG_CONFIG_HOME",
+            "XDG_CACHE_HOME",
+            "XDG_DATA_HOME",
+        ] {
             env.insert(name.to_owned(), home.path().into());
         }
         env.insert("PATH".into(), home.path().join("no-programs").into());
@@ -74,7 +80,15 @@ impl<'a> Tool<'a> {
             env.insert(name.to_ascii_lowercase(), NOWHERE.into());
         }
         let timeout = shop.config.timeouts.render;
-        Ok(Self { shop, name, program, env, home, redactor, timeout })
+        Ok(Self {
+            shop,
+            name,
+            program,
+            env,
+            home,
+            redactor,
+            timeout,
+        })
     }
 
     /// Lets it use the network, with the proxies and authorities of the settings.
@@ -92,7 +106,8 @@ impl<'a> Tool<'a> {
 
     /// Lets it run programs of the installation (kustomize fetches remote bases with git).
     pub(crate) fn with_programs(mut self) -> Self {
-        self.env.insert("PATH".into(), self.shop.config.search_path.clone().into());
+        self.env
+            .insert("PATH".into(), self.shop.config.search_path.clone().into());
         for (name, value) in [
             ("GIT_ALLOW_PROTOCOL", "https"),
             ("GIT_CONFIG_GLOBAL", "/dev/null"),
@@ -145,11 +160,23 @@ impl<'a> Tool<'a> {
     }
 
     /// Runs it in `cwd` and gives what it printed.
-    pub(crate) async fn run(&self, cwd: &Path, args: Vec<OsString>) -> Result<Vec<u8>, SourceError> {
+    pub(crate) async fn run(
+        &self,
+        cwd: &Path,
+        args: Vec<OsString>,
+    ) -> Result<Vec<u8>, SourceError> {
         let limits = &self.shop.config.limits;
-        let what = args.iter().take(2).map(|arg| arg.to_string_lossy()).collect::<Vec<_>>().join(" ");
+        let what = args
+            .iter()
+            .take(2)
+            .map(|arg| arg.to_string_lossy())
+            .collect::<Vec<_>>()
+            .join(" ");
         if args.iter().any(|arg| arg.as_encoded_bytes().contains(&0)) {
-            return Err(SourceError::invalid("spec.source", "a setting contains a NUL character"));
+            return Err(SourceError::invalid(
+                "spec.source",
+                "a setting contains a NUL character",
+            ));
         }
         let invocation = Invocation {
             program: self.program.clone(),
@@ -162,23 +189,34 @@ impl<'a> Tool<'a> {
             memory_limit: limits.child_memory_bytes,
         };
         let output = run(invocation).await.map_err(|error| match error {
-            RunError::Timeout(limit) => {
-                SourceError::Timeout { what: format!("{} {what}", self.name), seconds: limit.as_secs() }
-            }
+            RunError::Timeout(limit) => SourceError::Timeout {
+                what: format!("{} {what}", self.name),
+                seconds: limit.as_secs(),
+            },
             RunError::TooMuchOutput(limit) => SourceError::TooLarge {
                 what: format!("the output of {} {what}", self.name),
                 limit: bytes(limit),
             },
-            error => SourceError::Cache { message: self.redactor.message(&error.to_string()) },
+            error => SourceError::Cache {
+                message: self.redactor.message(&error.to_string()),
+            },
         })?;
         if output.status.success() {
             return Ok(output.stdout);
         }
-        let mut message = self.redactor.message(&output.stderr);
+        // Some commands (`helm repo update`) give the reason on standard output.
+        let printed = output.stdout.get(..4096).unwrap_or(&output.stdout);
+        let printed = String::from_utf8_lossy(printed);
+        let mut message = self
+            .redactor
+            .message(&format!("{printed}\n{}", output.stderr));
         if message.is_empty() {
             message = format!("{what}: {} without a message", output.status);
         }
-        Err(SourceError::RenderFailed { tool: self.name, message })
+        Err(SourceError::RenderFailed {
+            tool: self.name,
+            message,
+        })
     }
 }
 

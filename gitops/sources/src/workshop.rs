@@ -46,7 +46,11 @@ impl Workshop {
             ),
         })?;
         let permits = Semaphore::new(config.concurrency.max(1));
-        let shop = Self { config, permits, _lock: lock };
+        let shop = Self {
+            config,
+            permits,
+            _lock: lock,
+        };
         for folder in [shop.trees(), shop.temporaries()] {
             match std::fs::remove_dir_all(&folder) {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -86,7 +90,9 @@ impl Workshop {
         self.permits
             .acquire()
             .await
-            .map_err(|_| SourceError::Cache { message: "the source loop is shutting down".into() })
+            .map_err(|_| SourceError::Cache {
+                message: "the source loop is shutting down".into(),
+            })
     }
 
     /// Path of git.

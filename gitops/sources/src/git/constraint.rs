@@ -46,17 +46,24 @@ impl Constraint {
         if version(text).is_some() {
             return None;
         }
-        let alternatives =
-            text.split("||").map(conditions).collect::<Option<Vec<_>>>().filter(|all| !all.is_empty())?;
+        let alternatives = text
+            .split("||")
+            .map(conditions)
+            .collect::<Option<Vec<_>>>()
+            .filter(|all| !all.is_empty())?;
         Some(Self { alternatives })
     }
 
     /// Whether `version` lies in the range.
     pub(crate) fn matches(&self, version: &Version) -> bool {
         self.alternatives.iter().any(|conditions| {
-            let pre = conditions.iter().any(|condition| !condition.version.floor.pre.is_empty());
+            let pre = conditions
+                .iter()
+                .any(|condition| !condition.version.floor.pre.is_empty());
             (version.pre.is_empty() || pre)
-                && conditions.iter().all(|condition| condition.matches(version))
+                && conditions
+                    .iter()
+                    .all(|condition| condition.matches(version))
         })
     }
 }
@@ -117,7 +124,10 @@ fn conditions(text: &str) -> Option<Vec<Condition>> {
             condition.operator = Operator::GreaterOrEqual;
             let upper = partial(&words.next()?)?;
             found.push(condition);
-            found.push(Condition { operator: Operator::LessOrEqual, version: upper });
+            found.push(Condition {
+                operator: Operator::LessOrEqual,
+                version: upper,
+            });
         } else {
             found.push(condition);
         }
@@ -138,14 +148,24 @@ fn condition(word: &str) -> Option<Condition> {
         "^" => Operator::Caret,
         _ => return None,
     };
-    Some(Condition { operator, version: partial(rest)? })
+    Some(Condition {
+        operator,
+        version: partial(rest)?,
+    })
 }
 
 fn partial(text: &str) -> Option<Partial> {
     let text = text.strip_prefix('v').unwrap_or(text);
-    let (core, pre) = match text.split_once('+').map_or(text, |(text, _)| text).split_once('-') {
+    let (core, pre) = match text
+        .split_once('+')
+        .map_or(text, |(text, _)| text)
+        .split_once('-')
+    {
         Some((core, pre)) => (core, Prerelease::new(pre).ok()?),
-        None => (text.split_once('+').map_or(text, |(text, _)| text), Prerelease::EMPTY),
+        None => (
+            text.split_once('+').map_or(text, |(text, _)| text),
+            Prerelease::EMPTY,
+        ),
     };
     let mut numbers = [0_u64; 3];
     let mut given = 0_u8;
@@ -193,10 +213,16 @@ mod tests {
     fn check(range: &str, matching: &[&str], foreign: &[&str]) {
         let constraint = Constraint::parse(range).unwrap_or_else(|| panic!("{range} is not read"));
         for text in matching {
-            assert!(constraint.matches(&version(text).unwrap()), "{text} should match {range}");
+            assert!(
+                constraint.matches(&version(text).unwrap()),
+                "{text} should match {range}"
+            );
         }
         for text in foreign {
-            assert!(!constraint.matches(&version(text).unwrap()), "{text} should not match {range}");
+            assert!(
+                !constraint.matches(&version(text).unwrap()),
+                "{text} should not match {range}"
+            );
         }
     }
 
@@ -237,13 +263,31 @@ mod tests {
 
     #[test]
     fn pre_releases_need_to_be_asked_for() {
-        check(">=1.0.0-0", &["1.0.0-rc.1", "1.0.0", "2.0.0-beta"], &["0.9.0"]);
+        check(
+            ">=1.0.0-0",
+            &["1.0.0-rc.1", "1.0.0", "2.0.0-beta"],
+            &["0.9.0"],
+        );
         check(">=1.0.0-0 <2.0.0", &["1.5.0-rc.1"], &["0.9.0"]);
     }
 
     #[test]
     fn names_and_plain_versions_are_not_ranges() {
-        for text in ["", "main", "HEAD", "v1.2.3", "1.2.3", "1.2", "release-1.2", "feature/x", "deadbeef", "x.1", "1.2.3.4", ">", "-"] {
+        for text in [
+            "",
+            "main",
+            "HEAD",
+            "v1.2.3",
+            "1.2.3",
+            "1.2",
+            "release-1.2",
+            "feature/x",
+            "deadbeef",
+            "x.1",
+            "1.2.3.4",
+            ">",
+            "-",
+        ] {
             assert_eq!(Constraint::parse(text), None, "{text:?}");
         }
     }

@@ -56,7 +56,10 @@ impl Mirrors {
                 used: AtomicU64::new(0),
             })
         });
-        mirror.used.store(self.clock.fetch_add(1, Ordering::Relaxed) + 1, Ordering::Relaxed);
+        mirror.used.store(
+            self.clock.fetch_add(1, Ordering::Relaxed) + 1,
+            Ordering::Relaxed,
+        );
         Arc::clone(mirror)
     }
 
@@ -65,7 +68,10 @@ impl Mirrors {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         // What an earlier process left and nobody asked for since goes first.
         let known: BTreeSet<PathBuf> = open.values().map(|mirror| mirror.path.clone()).collect();
-        let mut total: u64 = open.values().map(|mirror| mirror.size.load(Ordering::Relaxed)).sum();
+        let mut total: u64 = open
+            .values()
+            .map(|mirror| mirror.size.load(Ordering::Relaxed))
+            .sum();
         for folder in subfolders(&shop.repositories()) {
             if !known.contains(&folder) {
                 let size = folder_bytes(&folder);
@@ -82,7 +88,9 @@ impl Mirrors {
                 .filter(|(_, mirror)| Arc::strong_count(mirror) == 1)
                 .min_by_key(|(_, mirror)| mirror.used.load(Ordering::Relaxed))
                 .map(|(key, _)| key.clone());
-            let Some(mirror) = oldest.and_then(|key| open.remove(&key)) else { break };
+            let Some(mirror) = oldest.and_then(|key| open.remove(&key)) else {
+                break;
+            };
             total = total.saturating_sub(mirror.size.load(Ordering::Relaxed));
             remove(&mirror.path);
         }
@@ -158,7 +166,13 @@ impl Mirror {
     async fn find(&self, session: &Session<'_>, name: &str) -> Result<Option<String>, SourceError> {
         let name = format!("{name}^{{commit}}");
         // `--end-of-options` keeps a name from being an option; names here are hexadecimal anyway.
-        let args = ["rev-parse", "--verify", "--quiet", "--end-of-options", &name];
+        let args = [
+            "rev-parse",
+            "--verify",
+            "--quiet",
+            "--end-of-options",
+            &name,
+        ];
         let call = self.call(session.shop(), "git rev-parse", &args);
         let output = session.attempt(&call).await?;
         let text = String::from_utf8_lossy(&output.stdout).trim().to_owned();
@@ -172,7 +186,11 @@ impl Mirror {
             return Ok(());
         }
         remove(&self.path);
-        let mut call = self.call(session.shop(), "git init", &["init", "--quiet", "--bare", "--template="]);
+        let mut call = self.call(
+            session.shop(),
+            "git init",
+            &["init", "--quiet", "--bare", "--template="],
+        );
         call.git_dir = None;
         call.args.push("--".into());
         call.args.push(self.path.clone().into());
@@ -188,7 +206,9 @@ impl Mirror {
     ) -> Result<(), SourceError> {
         let depth = format!("--depth={}", access.depth.unwrap_or(1).max(1));
         let refspec = format!("+{commit}:refs/sluice/{commit}");
-        let result = self.fetch(session, shop, &["--no-tags", &depth], &[&refspec]).await;
+        let result = self
+            .fetch(session, shop, &["--no-tags", &depth], &[&refspec])
+            .await;
         let refused = match result {
             Ok(()) => return Ok(()),
             Err(error @ SourceError::RenderFailed { .. }) => error,
@@ -214,7 +234,9 @@ impl Mirror {
             // The server answers and our copy is broken: start over.
             remove(&self.path);
             self.prepare(session).await?;
-            return self.fetch(session, shop, &["--no-tags", &depth], &[&refspec]).await;
+            return self
+                .fetch(session, shop, &["--no-tags", &depth], &[&refspec])
+                .await;
         }
         Err(refused)
     }
@@ -225,7 +247,13 @@ impl Mirror {
         if shallow {
             options.push("--unshallow");
         }
-        self.fetch(session, shop, &options, &["+refs/heads/*:refs/remotes/origin/*"]).await
+        self.fetch(
+            session,
+            shop,
+            &options,
+            &["+refs/heads/*:refs/remotes/origin/*"],
+        )
+        .await
     }
 
     async fn fetch(
@@ -280,9 +308,16 @@ impl Mirror {
 
 /// Whether git complains about its own files.
 fn damaged(message: &str) -> bool {
-    ["is corrupt", "bad object", "is empty", "missing object", "invalid sha1 pointer", "unable to read tree"]
-        .iter()
-        .any(|sign| message.contains(sign))
+    [
+        "is corrupt",
+        "bad object",
+        "is empty",
+        "missing object",
+        "invalid sha1 pointer",
+        "unable to read tree",
+    ]
+    .iter()
+    .any(|sign| message.contains(sign))
 }
 
 fn remove(folder: &Path) {
@@ -297,7 +332,10 @@ fn remove(folder: &Path) {
 /// Deletes the locks of a git that was killed; nobody else works in the folder.
 fn remove_locks(folder: &Path) {
     for path in files(folder) {
-        if path.extension().is_some_and(|extension| extension == "lock") {
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "lock")
+        {
             let _ = std::fs::remove_file(path);
         }
     }
@@ -306,18 +344,31 @@ fn remove_locks(folder: &Path) {
 
 fn pack_count(folder: &Path) -> usize {
     let packs = std::fs::read_dir(folder.join("objects/pack"));
-    packs.into_iter().flatten().flatten().filter(|entry| {
-        entry.path().extension().is_some_and(|extension| extension == "pack")
-    }).count()
+    packs
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter(|entry| {
+            entry
+                .path()
+                .extension()
+                .is_some_and(|extension| extension == "pack")
+        })
+        .count()
 }
 
 fn folder_bytes(folder: &Path) -> u64 {
-    files(folder).filter_map(|path| path.symlink_metadata().ok()).map(|found| found.len()).sum()
+    files(folder)
+        .filter_map(|path| path.symlink_metadata().ok())
+        .map(|found| found.len())
+        .sum()
 }
 
 fn subfolders(folder: &Path) -> impl Iterator<Item = PathBuf> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    entries.map(|entry| entry.path()).filter(|path| path.is_dir())
+    entries
+        .map(|entry| entry.path())
+        .filter(|path| path.is_dir())
 }
 
 /// All files beneath a folder of git's own making (no links, few levels).

@@ -20,7 +20,9 @@ pub(crate) struct Ref {
 pub(crate) fn parse(output: &str) -> Vec<Ref> {
     let mut refs: Vec<Ref> = Vec::new();
     for line in output.lines() {
-        let Some((commit, name)) = line.split_once('\t') else { continue };
+        let Some((commit, name)) = line.split_once('\t') else {
+            continue;
+        };
         if !super::is_full_sha(commit) {
             continue;
         }
@@ -31,7 +33,10 @@ pub(crate) fn parse(output: &str) -> Vec<Ref> {
                     commit.clone_into(&mut tag.commit);
                 }
             }
-            None => refs.push(Ref { name: name.to_owned(), commit: commit.to_owned() }),
+            None => refs.push(Ref {
+                name: name.to_owned(),
+                commit: commit.to_owned(),
+            }),
         }
     }
     refs
@@ -55,7 +60,10 @@ pub(crate) fn select<'a>(refs: &'a [Ref], revision: &str, tag_prefix: &str) -> O
 fn highest<'a>(refs: &'a [Ref], constraint: &Constraint, tag_prefix: &str) -> Option<&'a Ref> {
     refs.iter()
         .filter_map(|found| {
-            let tag = found.name.strip_prefix("refs/tags/")?.strip_prefix(tag_prefix)?;
+            let tag = found
+                .name
+                .strip_prefix("refs/tags/")?
+                .strip_prefix(tag_prefix)?;
             let version = super::constraint::version(tag)?;
             constraint.matches(&version).then_some((version, found))
         })
@@ -74,10 +82,14 @@ pub(crate) fn classify(what: &str, url: &str, message: &str, status: ExitStatus)
             limit: "one repository in the cache".into(),
         };
     }
-    if has(&["returned error: 30", "unable to update url base from redirection"]) {
+    if has(&[
+        "returned error: 30",
+        "unable to update url base from redirection",
+    ]) {
         return SourceError::InvalidRepositoryUrl {
             url,
-            reason: "the server redirects, and credentials are not sent on; write the final URL".into(),
+            reason: "the server redirects, and credentials are not sent on; write the final URL"
+                .into(),
         };
     }
     if has(&["host key verification failed"]) {
@@ -97,10 +109,16 @@ pub(crate) fn classify(what: &str, url: &str, message: &str, status: ExitStatus)
         "returned error: 403",
         "invalid credentials",
     ]) {
-        return SourceError::AccessDenied { url, message: shown };
+        return SourceError::AccessDenied {
+            url,
+            message: shown,
+        };
     }
     if has(&["returned error: 5", "returned error: 429"]) {
-        return SourceError::RepositoryUnreachable { url, message: shown };
+        return SourceError::RepositoryUnreachable {
+            url,
+            message: shown,
+        };
     }
     if has(&[
         "repository not found",
@@ -111,7 +129,10 @@ pub(crate) fn classify(what: &str, url: &str, message: &str, status: ExitStatus)
         "does not exist",
         "project you were looking for could not be found",
     ]) {
-        return SourceError::RepositoryNotFound { url, message: shown };
+        return SourceError::RepositoryNotFound {
+            url,
+            message: shown,
+        };
     }
     if has(&[
         "could not resolve host",
@@ -135,13 +156,19 @@ pub(crate) fn classify(what: &str, url: &str, message: &str, status: ExitStatus)
         "could not read from remote repository",
         "rpc failed",
     ]) {
-        return SourceError::RepositoryUnreachable { url, message: shown };
+        return SourceError::RepositoryUnreachable {
+            url,
+            message: shown,
+        };
     }
     let message = match status.signal() {
         Some(signal) => format!("{what} was killed by signal {signal}: {message}"),
         None => format!("{what}: {message}"),
     };
-    SourceError::RenderFailed { tool: "git", message }
+    SourceError::RenderFailed {
+        tool: "git",
+        message,
+    }
 }
 
 #[cfg(test)]
@@ -206,13 +233,33 @@ mod tests {
 
     #[test]
     fn complaints_of_git_are_told_apart() {
-        let kind = |message: &str| classify("git fetch", "u", message, ExitStatus::from_raw(128 << 8)).kind();
-        assert_eq!(kind("fatal: unable to access 'x': Could not resolve host: x"), "RepositoryUnreachable");
-        assert_eq!(kind("fatal: unable to access 'x': The requested URL returned error: 503"), "RepositoryUnreachable");
-        assert_eq!(kind("fatal: unable to access 'x': The requested URL returned error: 403"), "AccessDenied");
-        assert_eq!(kind("fatal: could not read Username for 'x': terminal prompts disabled"), "AccessDenied");
-        assert_eq!(kind("remote: Repository not found.\nfatal: repository 'x' not found"), "RepositoryNotFound");
-        assert_eq!(kind("fatal: unable to access 'x': The requested URL returned error: 302"), "InvalidRepositoryUrl");
+        let kind = |message: &str| {
+            classify("git fetch", "u", message, ExitStatus::from_raw(128 << 8)).kind()
+        };
+        assert_eq!(
+            kind("fatal: unable to access 'x': Could not resolve host: x"),
+            "RepositoryUnreachable"
+        );
+        assert_eq!(
+            kind("fatal: unable to access 'x': The requested URL returned error: 503"),
+            "RepositoryUnreachable"
+        );
+        assert_eq!(
+            kind("fatal: unable to access 'x': The requested URL returned error: 403"),
+            "AccessDenied"
+        );
+        assert_eq!(
+            kind("fatal: could not read Username for 'x': terminal prompts disabled"),
+            "AccessDenied"
+        );
+        assert_eq!(
+            kind("remote: Repository not found.\nfatal: repository 'x' not found"),
+            "RepositoryNotFound"
+        );
+        assert_eq!(
+            kind("fatal: unable to access 'x': The requested URL returned error: 302"),
+            "InvalidRepositoryUrl"
+        );
         assert_eq!(kind("fatal: something else"), "RenderFailed");
     }
 }

@@ -49,8 +49,9 @@ impl<'a> Session<'a> {
         if url.scheme == Scheme::Oci {
             return Err(SourceError::InvalidRepositoryUrl {
                 url: url.clean,
-                reason: "oci:// holds Helm charts, and is used with spec.source.chart or a chart's path"
-                    .into(),
+                reason:
+                    "oci:// holds Helm charts, and is used with spec.source.chart or a chart's path"
+                        .into(),
             });
         }
         let mut access = access.clone();
@@ -61,8 +62,13 @@ impl<'a> Session<'a> {
         let folder = shop.temporary("git")?;
         let mut redactor = Redactor::new(&access.credentials);
         redactor.rename_path(folder.path(), "<temporary>");
-        let mut session =
-            Self { shop, url: url.clean.clone(), redactor, env: BTreeMap::new(), folder };
+        let mut session = Self {
+            shop,
+            url: url.clean.clone(),
+            redactor,
+            env: BTreeMap::new(),
+            folder,
+        };
         session.base_environment();
         let mut settings = base_settings();
         match url.scheme {
@@ -70,10 +76,16 @@ impl<'a> Session<'a> {
             Scheme::Http | Scheme::Https => session.http(&access, &url, &mut settings)?,
             _ => {}
         }
-        session.env.insert("GIT_CONFIG_COUNT".into(), settings.len().to_string().into());
+        session
+            .env
+            .insert("GIT_CONFIG_COUNT".into(), settings.len().to_string().into());
         for (index, (key, value)) in settings.into_iter().enumerate() {
-            session.env.insert(format!("GIT_CONFIG_KEY_{index}"), key.into());
-            session.env.insert(format!("GIT_CONFIG_VALUE_{index}"), value.into());
+            session
+                .env
+                .insert(format!("GIT_CONFIG_KEY_{index}"), key.into());
+            session
+                .env
+                .insert(format!("GIT_CONFIG_VALUE_{index}"), value.into());
         }
         Ok(session)
     }
@@ -84,8 +96,11 @@ impl<'a> Session<'a> {
         for (name, value) in &config.network_env {
             set(name, value.into());
         }
-        let protocols =
-            if config.allow_file_urls { "http:https:ssh:git:file" } else { "http:https:ssh:git" };
+        let protocols = if config.allow_file_urls {
+            "http:https:ssh:git:file"
+        } else {
+            "http:https:ssh:git"
+        };
         set("PATH", config.search_path.clone().into());
         set("HOME", self.folder.path().into());
         set("XDG_CONFIG_HOME", self.folder.path().into());
@@ -143,8 +158,15 @@ impl<'a> Session<'a> {
             Ok(())
         };
         file("ca.pem", credentials.tls_ca.as_deref(), "http.sslCAInfo")?;
-        file("client.pem", credentials.tls_client_cert.as_deref(), "http.sslCert")?;
-        let key = credentials.tls_client_key.as_ref().map(crate::access::Secret::reveal);
+        file(
+            "client.pem",
+            credentials.tls_client_cert.as_deref(),
+            "http.sslCert",
+        )?;
+        let key = credentials
+            .tls_client_key
+            .as_ref()
+            .map(crate::access::Secret::reveal);
         file("client.key", key, "http.sslKey")?;
         if credentials.insecure {
             settings.push(("http.sslVerify".into(), "false".into()));
@@ -164,12 +186,17 @@ impl<'a> Session<'a> {
         if credentials.proxy.is_some() {
             return Err(SourceError::Unsupported {
                 field: "proxy of a repository Secret".into(),
-                reason: "SSH repositories are reached directly; use an https URL for a proxy".into(),
+                reason: "SSH repositories are reached directly; use an https URL for a proxy"
+                    .into(),
             });
         }
         let known = credentials.ssh_known_hosts.as_deref().unwrap_or_default();
         let known = self.private_file("known_hosts", known)?;
-        let check = if credentials.insecure_ignore_host_key { "no" } else { "yes" };
+        let check = if credentials.insecure_ignore_host_key {
+            "no"
+        } else {
+            "yes"
+        };
         let mut command = format!(
             "ssh -F none -o BatchMode=yes -o ConnectTimeout=15 -o ServerAliveInterval=15 \
              -o UserKnownHostsFile={} -o GlobalKnownHostsFile=none -o StrictHostKeyChecking={check}",
@@ -220,7 +247,11 @@ impl<'a> Session<'a> {
     pub(crate) async fn attempt(&self, call: &Call<'_>) -> Result<Output, SourceError> {
         let limits = &self.shop.config.limits;
         let mut env = self.env.clone();
-        env.extend(call.env.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
+        env.extend(
+            call.env
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), value.clone())),
+        );
         let mut args: Vec<OsString> = Vec::new();
         if let Some(folder) = call.git_dir {
             let mut option = OsString::from("--git-dir=");
@@ -247,13 +278,18 @@ impl<'a> Session<'a> {
                 what: format!("the output of {} of {}", call.what, self.url),
                 limit: bytes(limit),
             },
-            error => SourceError::Cache { message: self.redactor.message(&error.to_string()) },
+            error => SourceError::Cache {
+                message: self.redactor.message(&error.to_string()),
+            },
         })
     }
 
     /// Runs git against the server; once more with `.git` appended to the URL when the server redirects there, as
     /// GitLab does. The host stays the same, so the credentials go nowhere else.
-    pub(crate) async fn git_with_redirect(&self, mut call: Call<'_>) -> Result<Vec<u8>, SourceError> {
+    pub(crate) async fn git_with_redirect(
+        &self,
+        mut call: Call<'_>,
+    ) -> Result<Vec<u8>, SourceError> {
         let output = self.attempt(&call).await?;
         if output.status.success() {
             return Ok(output.stdout);
@@ -268,7 +304,11 @@ impl<'a> Session<'a> {
             *arg = format!("{url}.git").into();
         }
         let output = self.attempt(&call).await?;
-        if output.status.success() { Ok(output.stdout) } else { Err(failure) }
+        if output.status.success() {
+            Ok(output.stdout)
+        } else {
+            Err(failure)
+        }
     }
 
     /// What the session works with.
@@ -278,7 +318,12 @@ impl<'a> Session<'a> {
 
     /// Puts git's failure into the words of [`SourceError`].
     pub(crate) fn failure(&self, what: &str, output: &Output) -> SourceError {
-        super::refs::classify(what, &self.url, &self.redactor.message(&output.stderr), output.status)
+        super::refs::classify(
+            what,
+            &self.url,
+            &self.redactor.message(&output.stderr),
+            output.status,
+        )
     }
 }
 

@@ -36,7 +36,10 @@ impl Tree {
     /// Takes over a folder; `inner` is where the files begin, at the folder itself or in it.
     pub(crate) fn adopt(folder: TempDir, inner: &Path) -> std::io::Result<Self> {
         let root = Root::new(inner)?;
-        Ok(Self { root, folder: folder.keep() })
+        Ok(Self {
+            root,
+            folder: folder.keep(),
+        })
     }
 }
 
@@ -97,11 +100,16 @@ impl Trees {
     fn cell(&self, shop: &Workshop, access: &RepoAccess, commit: &str) -> Cell {
         let now = self.clock.fetch_add(1, Ordering::Relaxed);
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let slot = kept.entry((access.cache_key(), commit.to_owned())).or_default();
+        let slot = kept
+            .entry((access.cache_key(), commit.to_owned()))
+            .or_default();
         slot.0 = now;
         let cell = Arc::clone(&slot.1);
         while kept.len() > shop.config.limits.checkouts.max(1) {
-            let oldest = kept.iter().min_by_key(|(_, (used, _))| *used).map(|(key, _)| key.clone());
+            let oldest = kept
+                .iter()
+                .min_by_key(|(_, (used, _))| *used)
+                .map(|(key, _)| key.clone());
             let Some(oldest) = oldest else { break };
             kept.remove(&oldest);
         }
@@ -120,10 +128,18 @@ fn entries(listing: &[u8]) -> impl Iterator<Item = Entry<'_>> {
     listing.split(|byte| *byte == 0).filter_map(|line| {
         let tab = line.iter().position(|byte| *byte == b'\t')?;
         let (head, path) = (line.get(..tab)?, line.get(tab + 1..)?);
-        let mut words = head.split(|byte| *byte == b' ').filter(|word| !word.is_empty());
+        let mut words = head
+            .split(|byte| *byte == b' ')
+            .filter(|word| !word.is_empty());
         let mode = words.next()?;
-        let size = words.nth(2).and_then(|size| std::str::from_utf8(size).ok()?.parse().ok());
-        Some(Entry { mode, size: size.unwrap_or(0), path: Path::new(OsStr::from_bytes(path)) })
+        let size = words
+            .nth(2)
+            .and_then(|size| std::str::from_utf8(size).ok()?.parse().ok());
+        Some(Entry {
+            mode,
+            size: size.unwrap_or(0),
+            path: Path::new(OsStr::from_bytes(path)),
+        })
     })
 }
 
@@ -144,7 +160,15 @@ async fn lay_out(
         timeout: shop.config.timeouts.render,
         stdout_limit: 128 << 20,
     };
-    let args = ["ls-tree", "-r", "-l", "-z", "--full-tree", "--end-of-options", commit];
+    let args = [
+        "ls-tree",
+        "-r",
+        "-l",
+        "-z",
+        "--full-tree",
+        "--end-of-options",
+        commit,
+    ];
     let listing = session.git(call("git ls-tree", &args)).await?;
     let too_large = |limit: String| SourceError::TooLarge {
         what: format!("commit {commit} of {}", session.url),
@@ -171,7 +195,10 @@ async fn lay_out(
     let mut read = call("git read-tree", &["read-tree", commit]);
     read.env.push(("GIT_INDEX_FILE", index_file.clone().into()));
     session.git(read).await?;
-    let mut write = call("git checkout-index", &["checkout-index", "--all", "--force", "--quiet"]);
+    let mut write = call(
+        "git checkout-index",
+        &["checkout-index", "--all", "--force", "--quiet"],
+    );
     write.env.push(("GIT_INDEX_FILE", index_file.into()));
     write.env.push(("GIT_WORK_TREE", staging.path().into()));
     write.cwd = Some(staging.path());
@@ -189,5 +216,6 @@ async fn lay_out(
         }
     }
     let inner = staging.path().to_owned();
-    Tree::adopt(staging, &inner).map_err(|error| SourceError::cache("opening a checkout folder", &error))
+    Tree::adopt(staging, &inner)
+        .map_err(|error| SourceError::cache("opening a checkout folder", &error))
 }

@@ -35,11 +35,16 @@ pub(super) fn missing(
 ) -> Result<Vec<Dependency>, SourceError> {
     let mut found = Vec::new();
     for file in ["Chart.yaml", "requirements.yaml"] {
-        let Ok(path) = tree.root.resolve_from(folder, file) else { continue };
+        let Ok(path) = tree.root.resolve_from(folder, file) else {
+            continue;
+        };
         let shown = tree.root.shown(&path);
         let value = yaml::parse_one(&read_text(&path, &shown, limit)?)
             .map_err(|error| SourceError::invalid(&shown, error.to_string()))?;
-        let entries = value["dependencies"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let entries = value["dependencies"]
+            .as_array()
+            .map(Vec::as_slice)
+            .unwrap_or_default();
         for (index, entry) in entries.iter().enumerate() {
             let text = |key: &str| entry[key].as_str().unwrap_or_default().to_owned();
             let name = text("name");
@@ -74,12 +79,14 @@ fn is_carried(folder: &Path, name: &str, version: &Value) -> bool {
     }
     // `name-1.2.3.tgz`, and not `name-other-1.2.3.tgz`.
     let archives = std::fs::read_dir(charts).into_iter().flatten().flatten();
-    archives.filter_map(|entry| entry.file_name().into_string().ok()).any(|file| {
-        file.strip_suffix(".tgz")
-            .and_then(|file| file.strip_prefix(name))
-            .and_then(|rest| rest.strip_prefix('-'))
-            .is_some_and(|version| crate::git::constraint::version(version).is_some())
-    })
+    archives
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .any(|file| {
+            file.strip_suffix(".tgz")
+                .and_then(|file| file.strip_prefix(name))
+                .and_then(|rest| rest.strip_prefix('-'))
+                .is_some_and(|version| crate::git::constraint::version(version).is_some())
+        })
 }
 
 /// Completes the private copy `chart` of the chart in `folder`.
@@ -93,7 +100,11 @@ pub(super) async fn build(
 ) -> Result<(), SourceError> {
     let mut repositories: Vec<(String, RepoAccess)> = Vec::new();
     for dependency in missing {
-        let Dependency { place, name, repository } = dependency;
+        let Dependency {
+            place,
+            name,
+            repository,
+        } = dependency;
         if let Some(path) = repository.strip_prefix("file://") {
             tree.root
                 .resolve_from(folder, path)
@@ -117,8 +128,13 @@ pub(super) async fn build(
                 ),
             });
         };
-        let alias = repository.strip_prefix('@').or_else(|| repository.strip_prefix("alias:"));
-        let label = alias.map_or_else(|| format!("repository-{}", repositories.len()), str::to_owned);
+        let alias = repository
+            .strip_prefix('@')
+            .or_else(|| repository.strip_prefix("alias:"));
+        let label = alias.map_or_else(
+            || format!("repository-{}", repositories.len()),
+            str::to_owned,
+        );
         if !repositories.iter().any(|(known, _)| *known == label) {
             repositories.push((label, access));
         }

@@ -45,10 +45,18 @@ impl<'a> HelmHome<'a> {
             let user = access.credentials.username.clone().or(url.username.clone());
             let password = access.credentials.password.clone().or(url.password.clone());
             let user = user.unwrap_or_default();
-            let password = password.as_ref().map(|secret| secret.reveal()).unwrap_or_default();
+            let password = password
+                .as_ref()
+                .map(|secret| secret.reveal())
+                .unwrap_or_default();
             match url.scheme {
                 Scheme::Oci => {
-                    let host = url.clean.trim_start_matches("oci://").split('/').next().unwrap_or_default();
+                    let host = url
+                        .clean
+                        .trim_start_matches("oci://")
+                        .split('/')
+                        .next()
+                        .unwrap_or_default();
                     if !password.is_empty() {
                         let pair = format!("{user}:{password}");
                         let auth = base64::engine::general_purpose::STANDARD.encode(pair);
@@ -105,7 +113,10 @@ impl<'a> Chart<'a> {
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/');
         let edge = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric());
         if !edge(chart.chars().next()) || !chart.chars().all(plain) || chart.contains("..") {
-            return Err(SourceError::invalid("spec.source.chart", "it is not the name of a chart"));
+            return Err(SourceError::invalid(
+                "spec.source.chart",
+                "it is not the name of a chart",
+            ));
         }
         let mut access = access.clone();
         // A registry may be written without its scheme when its Secret says `enableOCI`.
@@ -120,7 +131,11 @@ impl<'a> Chart<'a> {
             format!("{}/{chart}", url.clean.trim_end_matches('/'))
         };
         let home = HelmHome::new(shop, &[(NAME.to_owned(), access)])?;
-        Ok(Self { home, address, indexed })
+        Ok(Self {
+            home,
+            address,
+            indexed,
+        })
     }
 
     async fn update(&self) -> Result<(), SourceError> {
@@ -131,7 +146,12 @@ impl<'a> Chart<'a> {
         Ok(())
     }
 
-    async fn run(&self, head: &[&str], version: &str, tail: Vec<OsString>) -> Result<Vec<u8>, SourceError> {
+    async fn run(
+        &self,
+        head: &[&str],
+        version: &str,
+        tail: Vec<OsString>,
+    ) -> Result<Vec<u8>, SourceError> {
         let mut words: Vec<OsString> = head.iter().map(OsString::from).collect();
         words.push(self.address.clone().into());
         if !version.is_empty() {
@@ -150,16 +170,25 @@ pub(crate) async fn resolve(
     chart: &str,
     revision: &str,
 ) -> Result<String, SourceError> {
-    let asked = if matches!(revision, "HEAD" | "*") { "" } else { revision };
+    let asked = if matches!(revision, "HEAD" | "*") {
+        ""
+    } else {
+        revision
+    };
     let found = Chart::new(shop, access, chart)?;
     let _permit = shop.permit().await?;
-    found.update().await.map_err(|error| unreachable(access, error))?;
+    found
+        .update()
+        .await
+        .map_err(|error| unreachable(access, error))?;
     let output = found
         .run(&["show", "chart"], asked, Vec::new())
         .await
         .map_err(|error| not_found(access, chart, revision, error))?;
     let text = String::from_utf8_lossy(&output);
-    let version = yaml::parse_one(&text).ok().and_then(|value| value["version"].as_str().map(str::to_owned));
+    let version = yaml::parse_one(&text)
+        .ok()
+        .and_then(|value| value["version"].as_str().map(str::to_owned));
     version.ok_or_else(|| SourceError::RevisionNotFound {
         url: shown(access),
         revision: format!("{chart} {revision}"),
@@ -177,7 +206,10 @@ pub(crate) async fn pull(
 ) -> Result<PathBuf, SourceError> {
     let found = Chart::new(shop, access, chart)?;
     let _permit = shop.permit().await?;
-    found.update().await.map_err(|error| unreachable(access, error))?;
+    found
+        .update()
+        .await
+        .map_err(|error| unreachable(access, error))?;
     let tail = vec!["--untar".into(), "--untardir".into(), target.into()];
     found
         .run(&["pull"], version, tail)

@@ -33,14 +33,20 @@ pub(crate) async fn render(
     warnings: &mut Vec<String>,
 ) -> Result<Vec<Value>, SourceError> {
     let release = release_name(settings, request)?;
-    if let Some(version) = settings.version.as_deref().filter(|version| !matches!(*version, "" | "v3")) {
+    if let Some(version) = settings
+        .version
+        .as_deref()
+        .filter(|version| !matches!(*version, "" | "v3"))
+    {
         return Err(SourceError::Unsupported {
             field: "spec.source.helm.version".into(),
             reason: format!("{version:?} is not v3; the helm beside the controller is used"),
         });
     }
     let variables = BuildEnv::of(request);
-    let mut tool = Tool::helm(shop)?.with_variables(&variables).showing(tree.root.path());
+    let mut tool = Tool::helm(shop)?
+        .with_variables(&variables)
+        .showing(tree.root.path());
     for reference in references.values() {
         tool = tool.showing(reference.root.path());
     }
@@ -53,16 +59,28 @@ pub(crate) async fn render(
     } else {
         copy = shop.temporary("chart")?;
         tool = tool.showing(copy.path());
-        let inner = folder.strip_prefix(tree.root.path()).unwrap_or(Path::new("")).to_owned();
-        let (from, to, written) =
-            (tree.root.path().to_owned(), copy.path().to_owned(), folder.to_owned());
+        let inner = folder
+            .strip_prefix(tree.root.path())
+            .unwrap_or(Path::new(""))
+            .to_owned();
+        let (from, to, written) = (
+            tree.root.path().to_owned(),
+            copy.path().to_owned(),
+            folder.to_owned(),
+        );
         tokio::task::spawn_blocking(move || {
             copy_tree(&from, &to, &|path| path.starts_with(&written))
         })
         .await
-        .map_err(|error| SourceError::Cache { message: error.to_string() })?
+        .map_err(|error| SourceError::Cache {
+            message: error.to_string(),
+        })?
         .map_err(|error| SourceError::cache("copying a checkout", &error))?;
-        let chart = copy.path().canonicalize().unwrap_or_else(|_| copy.path().to_owned()).join(inner);
+        let chart = copy
+            .path()
+            .canonicalize()
+            .unwrap_or_else(|_| copy.path().to_owned())
+            .join(inner);
         dependencies::build(shop, tree, folder, &chart, &missing, request).await?;
         chart
     };
@@ -88,13 +106,21 @@ pub(crate) async fn render(
     for parameter in settings.parameters.iter().flatten() {
         words.extend(set(parameter, &variables));
     }
-    let places = values::Places { tree, folder, references, variables: &variables };
+    let places = values::Places {
+        tree,
+        folder,
+        references,
+        variables: &variables,
+    };
     for (index, parameter) in settings.file_parameters.iter().flatten().enumerate() {
         let field = format!("spec.source.helm.fileParameters[{index}]");
         let path = places.file(&format!("{field}.path"), &parameter.path)?;
         // helm would read `a=x,b=y` as two parameters, and fetch what looks like a URL.
         if parameter.name.contains(['=', ',']) {
-            return Err(SourceError::invalid(format!("{field}.name"), "it contains `=` or `,`"));
+            return Err(SourceError::invalid(
+                format!("{field}.name"),
+                "it contains `=` or `,`",
+            ));
         }
         let mut word = OsString::from(format!("{}=", parameter.name));
         word.push(values::plain(&field, path)?);
@@ -157,8 +183,16 @@ fn release_name(settings: &HelmSource, request: &RenderRequest) -> Result<String
 /// `{a,b}` and where it is escaped already.
 fn set(parameter: &HelmParameter, variables: &BuildEnv) -> [OsString; 2] {
     let value = variables.substitute(&parameter.value);
-    let value = if value.starts_with('{') && value.ends_with('}') { value } else { escape_commas(&value) };
-    let flag = if parameter.force_string.unwrap_or(false) { "--set-string" } else { "--set" };
+    let value = if value.starts_with('{') && value.ends_with('}') {
+        value
+    } else {
+        escape_commas(&value)
+    };
+    let flag = if parameter.force_string.unwrap_or(false) {
+        "--set-string"
+    } else {
+        "--set"
+    };
     [flag.into(), format!("{}={value}", parameter.name).into()]
 }
 
@@ -182,9 +216,14 @@ mod tests {
     #[test]
     fn commas_are_escaped_once_and_lists_stay() {
         let word = |value: &str| {
-            let parameter =
-                HelmParameter { name: "a".into(), value: value.into(), force_string: None };
-            set(&parameter, &BuildEnv::default())[1].to_string_lossy().into_owned()
+            let parameter = HelmParameter {
+                name: "a".into(),
+                value: value.into(),
+                force_string: None,
+            };
+            set(&parameter, &BuildEnv::default())[1]
+                .to_string_lossy()
+                .into_owned()
         };
         assert_eq!(word("x,y"), r"a=x\,y");
         assert_eq!(word(r"x\,y"), r"a=x\,y");

@@ -56,7 +56,8 @@ impl Places<'_> {
                 if path.contains("://") {
                     return Err(SourceError::Unsupported {
                         field: field.to_owned(),
-                        reason: "value files are not fetched from other servers; commit the file".into(),
+                        reason: "value files are not fetched from other servers; commit the file"
+                            .into(),
                     });
                 }
                 let root = &self.tree.root;
@@ -89,17 +90,29 @@ pub(super) fn plain(field: &str, path: PathBuf) -> Result<PathBuf, SourceError> 
 
 /// Inline values as one YAML text: `valuesObject`, or `values`.
 pub(super) fn inline(settings: &HelmSource) -> Result<Option<String>, SourceError> {
-    if let Some(object) = settings.values_object.as_ref().filter(|object| !object.is_null()) {
+    if let Some(object) = settings
+        .values_object
+        .as_ref()
+        .filter(|object| !object.is_null())
+    {
         return Ok(Some(object.to_string()));
     }
-    match settings.values.as_deref().filter(|values| !values.trim().is_empty()) {
+    match settings
+        .values
+        .as_deref()
+        .filter(|values| !values.trim().is_empty())
+    {
         Some(values) => {
-            let value = crate::yaml::parse_one(values)
-                .map_err(|error| SourceError::invalid("spec.source.helm.values", error.to_string()))?;
+            let value = crate::yaml::parse_one(values).map_err(|error| {
+                SourceError::invalid("spec.source.helm.values", error.to_string())
+            })?;
             if value.is_object() || value.is_null() {
                 Ok(Some(values.to_owned()))
             } else {
-                Err(SourceError::invalid("spec.source.helm.values", "it is not a map"))
+                Err(SourceError::invalid(
+                    "spec.source.helm.values",
+                    "it is not a map",
+                ))
             }
         }
         None => Ok(None),

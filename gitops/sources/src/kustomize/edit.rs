@@ -31,7 +31,11 @@ pub(super) fn plan(
     let mut edits = Vec::new();
     let mut command = |head: &[&str], values: Vec<String>| {
         // After `--` a value cannot be an option.
-        let words = head.iter().map(|word| (*word).to_owned()).chain(["--".to_owned()]).chain(values);
+        let words = head
+            .iter()
+            .map(|word| (*word).to_owned())
+            .chain(["--".to_owned()])
+            .chain(values);
         edits.push(Edit::Command(words.map(OsString::from).collect()));
     };
     let set = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
@@ -43,10 +47,17 @@ pub(super) fn plan(
         command(&["edit", "set", "namesuffix"], vec![suffix]);
     }
     if let Some(images) = settings.images.as_ref().filter(|images| !images.is_empty()) {
-        let images = images.iter().map(|image| variables.substitute(image)).collect();
+        let images = images
+            .iter()
+            .map(|image| variables.substitute(image))
+            .collect();
         command(&["edit", "set", "image"], images);
     }
-    if let Some(replicas) = settings.replicas.as_ref().filter(|replicas| !replicas.is_empty()) {
+    if let Some(replicas) = settings
+        .replicas
+        .as_ref()
+        .filter(|replicas| !replicas.is_empty())
+    {
         let mut values = Vec::new();
         for (index, entry) in replicas.iter().enumerate() {
             let count = match &entry.count {
@@ -63,7 +74,11 @@ pub(super) fn plan(
         }
         command(&["edit", "set", "replicas"], values);
     }
-    if let Some(labels) = settings.common_labels.as_ref().filter(|labels| !labels.is_empty()) {
+    if let Some(labels) = settings
+        .common_labels
+        .as_ref()
+        .filter(|labels| !labels.is_empty())
+    {
         let mut head = vec!["edit", "add", "label"];
         if settings.force_common_labels.unwrap_or(false) {
             head.push("--force");
@@ -74,17 +89,27 @@ pub(super) fn plan(
         if settings.label_include_templates.unwrap_or(false) {
             head.push("--include-templates");
         }
-        let labels = labels.iter().map(|(key, value)| format!("{key}:{}", variables.substitute(value)));
+        let labels = labels
+            .iter()
+            .map(|(key, value)| format!("{key}:{}", variables.substitute(value)));
         command(&head, labels.collect());
     }
-    if let Some(annotations) = settings.common_annotations.as_ref().filter(|map| !map.is_empty()) {
+    if let Some(annotations) = settings
+        .common_annotations
+        .as_ref()
+        .filter(|map| !map.is_empty())
+    {
         let mut head = vec!["edit", "add", "annotation"];
         if settings.force_common_annotations.unwrap_or(false) {
             head.push("--force");
         }
         let substitute = settings.common_annotations_envsubst.unwrap_or(false);
         let annotations = annotations.iter().map(|(key, value)| {
-            let value = if substitute { variables.substitute(value) } else { value.clone() };
+            let value = if substitute {
+                variables.substitute(value)
+            } else {
+                value.clone()
+            };
             format!("{key}:{value}")
         });
         command(&head, annotations.collect());
@@ -124,7 +149,9 @@ pub(super) async fn apply(
 /// Makes sure that the kustomization is a file of the copy and not a link to one elsewhere in it, which may be shared.
 fn unlink(folder: &Path) -> Result<(), SourceError> {
     for path in KUSTOMIZATIONS.map(|name| folder.join(name)) {
-        let is_link = path.symlink_metadata().is_ok_and(|metadata| metadata.is_symlink());
+        let is_link = path
+            .symlink_metadata()
+            .is_ok_and(|metadata| metadata.is_symlink());
         if is_link {
             let replaced = std::fs::read(&path).and_then(|content| {
                 std::fs::remove_file(&path)?;
@@ -143,17 +170,24 @@ async fn append(
     folder: &Path,
     settings: &KustomizeSource,
 ) -> Result<(), SourceError> {
-    if !KUSTOMIZATIONS.iter().any(|name| folder.join(name).is_file()) {
+    if !KUSTOMIZATIONS
+        .iter()
+        .any(|name| folder.join(name).is_file())
+    {
         // As `kustomize edit` itself would say.
         tool.run(folder, args(["edit", "fix"])).await?;
     }
-    let Some(path) = KUSTOMIZATIONS.map(|name| folder.join(name)).into_iter().find(|path| path.is_file())
+    let Some(path) = KUSTOMIZATIONS
+        .map(|name| folder.join(name))
+        .into_iter()
+        .find(|path| path.is_file())
     else {
         return Ok(());
     };
     let shown = root.shown(&path);
     let text = crate::files::read_text(&path, &shown, 10 << 20)?;
-    let mut file = yaml::parse_one(&text).map_err(|error| SourceError::invalid(&shown, error.to_string()))?;
+    let mut file =
+        yaml::parse_one(&text).map_err(|error| SourceError::invalid(&shown, error.to_string()))?;
     if file.is_null() {
         file = json!({});
     }
@@ -170,7 +204,10 @@ async fn append(
                 list.extend(values);
                 Ok(())
             }
-            None => Err(SourceError::invalid(format!("{shown}: {field}"), "it is not a list")),
+            None => Err(SourceError::invalid(
+                format!("{shown}: {field}"),
+                "it is not a list",
+            )),
         }
     };
     let patches: Vec<Value> = settings
@@ -179,7 +216,9 @@ async fn append(
         .flatten()
         .map(serde_json::to_value)
         .collect::<Result<_, _>>()
-        .map_err(|error| SourceError::invalid("spec.source.kustomize.patches", error.to_string()))?;
+        .map_err(|error| {
+            SourceError::invalid("spec.source.kustomize.patches", error.to_string())
+        })?;
     if !patches.is_empty() {
         extend("patches", patches)?;
     }

@@ -31,15 +31,27 @@ pub(crate) async fn render(
         field: format!("spec.source.kustomize.{field}"),
         reason: reason.to_owned(),
     };
-    if settings.version.as_deref().is_some_and(|version| !version.is_empty()) {
-        return Err(unsupported("version", "the kustomize beside the controller is used"));
+    if settings
+        .version
+        .as_deref()
+        .is_some_and(|version| !version.is_empty())
+    {
+        return Err(unsupported(
+            "version",
+            "the kustomize beside the controller is used",
+        ));
     }
     let filled = |list: &Option<Vec<String>>| list.as_ref().is_some_and(|list| !list.is_empty());
     if settings.kube_version.is_some() || filled(&settings.api_versions) {
-        return Err(unsupported("kubeVersion", "charts inside kustomizations are not rendered"));
+        return Err(unsupported(
+            "kubeVersion",
+            "charts inside kustomizations are not rendered",
+        ));
     }
     let variables = BuildEnv::of(request);
-    let mut tool = Tool::kustomize(shop)?.with_variables(&variables).showing(tree.root.path());
+    let mut tool = Tool::kustomize(shop)?
+        .with_variables(&variables)
+        .showing(tree.root.path());
     let edits = edit::plan(settings, &variables)?;
 
     // Held until the end: the private copy is deleted with it.
@@ -57,9 +69,13 @@ pub(crate) async fn render(
         });
         copied
             .await
-            .map_err(|error| SourceError::Cache { message: error.to_string() })?
+            .map_err(|error| SourceError::Cache {
+                message: error.to_string(),
+            })?
             .map_err(|error| SourceError::cache("copying a checkout", &error))?;
-        let inner = folder.strip_prefix(tree.root.path()).unwrap_or(Path::new(""));
+        let inner = folder
+            .strip_prefix(tree.root.path())
+            .unwrap_or(Path::new(""));
         let root = crate::beneath::Root::new(copy.path())
             .map_err(|error| SourceError::cache("opening a copy", &error))?;
         let folder = root.path().join(inner);

@@ -20,16 +20,28 @@ use crate::yaml;
 const FOLDER_LIMIT: usize = 1000;
 
 /// Fields that name files or folders with kustomizations.
-const ROOTS: [&str; 6] =
-    ["resources", "bases", "components", "generators", "transformers", "validators"];
+const ROOTS: [&str; 6] = [
+    "resources",
+    "bases",
+    "components",
+    "generators",
+    "transformers",
+    "validators",
+];
 /// Fields that name files.
 const FILES: [&str; 3] = ["crds", "configurations", "patchesStrategicMerge"];
 /// Keys of maps that name files: in patches, replacements, generators, and plugin configurations.
 const FILE_KEYS: [&str; 5] = ["path", "paths", "files", "envs", "env"];
 
 /// How kustomize spells other servers without a scheme.
-const REMOTE_SIGNS: [&str; 6] =
-    ["github.com", "gitlab.com", "bitbucket.org", "?ref=", "git@", ".git"];
+const REMOTE_SIGNS: [&str; 6] = [
+    "github.com",
+    "gitlab.com",
+    "bitbucket.org",
+    "?ref=",
+    "git@",
+    ".git",
+];
 
 const CHARTS: &str =
     "charts inside kustomizations are not rendered; give the Application a Helm source for them";
@@ -39,7 +51,12 @@ const CHARTS: &str =
 /// # Errors
 /// When it names something outside of the repository, or something that is not there.
 pub(super) fn check(root: &Root, folder: &Path, config: &SourcesConfig) -> Result<(), SourceError> {
-    let mut scan = Scan { root, config, seen: BTreeSet::new(), open: vec![folder.to_owned()] };
+    let mut scan = Scan {
+        root,
+        config,
+        seen: BTreeSet::new(),
+        open: vec![folder.to_owned()],
+    };
     while let Some(folder) = scan.open.pop() {
         if scan.seen.len() >= FOLDER_LIMIT {
             return Err(SourceError::TooLarge {
@@ -64,7 +81,9 @@ struct Scan<'a> {
 impl Scan<'_> {
     fn folder(&mut self, folder: &Path) -> Result<(), SourceError> {
         for name in KUSTOMIZATIONS {
-            let Ok(path) = self.root.resolve_from(folder, name) else { continue };
+            let Ok(path) = self.root.resolve_from(folder, name) else {
+                continue;
+            };
             let shown = self.root.shown(&folder.join(name));
             let value = self.read(&path, &shown)?;
             self.kustomization(folder, &shown, &value)?;
@@ -77,9 +96,17 @@ impl Scan<'_> {
         yaml::parse_one(&text).map_err(|error| SourceError::invalid(shown, error.to_string()))
     }
 
-    fn kustomization(&mut self, folder: &Path, shown: &str, value: &Value) -> Result<(), SourceError> {
+    fn kustomization(
+        &mut self,
+        folder: &Path,
+        shown: &str,
+        value: &Value,
+    ) -> Result<(), SourceError> {
         for field in ["helmCharts", "helmChartInflationGenerator"] {
-            if value[field].as_array().is_some_and(|charts| !charts.is_empty()) {
+            if value[field]
+                .as_array()
+                .is_some_and(|charts| !charts.is_empty())
+            {
                 return Err(SourceError::Unsupported {
                     field: format!("{shown}: {field}"),
                     reason: CHARTS.into(),
@@ -88,7 +115,12 @@ impl Scan<'_> {
         }
         for field in ROOTS {
             for (place, entry) in strings(shown, field, &value[field]) {
-                self.root_entry(folder, &place, entry, !matches!(field, "resources" | "bases" | "components"))?;
+                self.root_entry(
+                    folder,
+                    &place,
+                    entry,
+                    !matches!(field, "resources" | "bases" | "components"),
+                )?;
             }
         }
         for field in FILES {
@@ -126,11 +158,17 @@ impl Scan<'_> {
         if plugin && inline(entry) {
             return self.plugin(place, entry);
         }
-        let Some(path) = self.resolve(folder, place, entry)? else { return Ok(()) };
+        let Some(path) = self.resolve(folder, place, entry)? else {
+            return Ok(());
+        };
         if path.is_dir() {
             self.open.push(path);
         } else if plugin {
-            let text = read_text(&path, &self.root.shown(&path), self.config.limits.file_bytes)?;
+            let text = read_text(
+                &path,
+                &self.root.shown(&path),
+                self.config.limits.file_bytes,
+            )?;
             self.plugin(place, &text)?;
         }
         Ok(())
@@ -171,7 +209,12 @@ impl Scan<'_> {
     }
 
     /// The real path of an entry; `None` for a remote one where those are allowed.
-    fn resolve(&self, folder: &Path, place: &str, entry: &str) -> Result<Option<PathBuf>, SourceError> {
+    fn resolve(
+        &self,
+        folder: &Path,
+        place: &str,
+        entry: &str,
+    ) -> Result<Option<PathBuf>, SourceError> {
         if entry.contains("://") || entry.contains("::") {
             return self.remote(place, entry).map(|()| None);
         }

@@ -20,8 +20,18 @@ struct Node {
 
 /// A list or map that is not complete yet.
 enum Open {
-    List { items: Vec<Value>, anchor: usize, cost: Cost },
-    Map { entries: Map<String, Value>, merged: Map<String, Value>, key: Option<Key>, anchor: usize, cost: Cost },
+    List {
+        items: Vec<Value>,
+        anchor: usize,
+        cost: Cost,
+    },
+    Map {
+        entries: Map<String, Value>,
+        merged: Map<String, Value>,
+        key: Option<Key>,
+        anchor: usize,
+        cost: Cost,
+    },
 }
 
 enum Key {
@@ -87,7 +97,11 @@ pub(super) fn compose(text: &str, budget: Budget) -> Result<Vec<Document>, YamlE
 
 impl Composer {
     fn error(&self, message: impl Into<String>) -> YamlError {
-        YamlError { document: self.documents.len() + 1, line: self.line, message: message.into() }
+        YamlError {
+            document: self.documents.len() + 1,
+            line: self.line,
+            message: message.into(),
+        }
     }
 
     fn event(&mut self, event: Event<'_>, span: Span) -> Result<(), YamlError> {
@@ -104,7 +118,10 @@ impl Composer {
             Event::DocumentEnd => {
                 let value = self.root.take().unwrap_or(Value::Null);
                 let duplicate_keys = std::mem::take(&mut self.duplicate_keys);
-                self.documents.push(Document { value, duplicate_keys });
+                self.documents.push(Document {
+                    value,
+                    duplicate_keys,
+                });
             }
             Event::Scalar(text, style, anchor, tag) => {
                 let node = self.scalar(&text, style, tag.as_deref())?;
@@ -112,7 +129,11 @@ impl Composer {
             }
             Event::SequenceStart(_, anchor, _) => {
                 self.nest()?;
-                self.stack.push(Open::List { items: Vec::new(), anchor, cost: Cost::default() });
+                self.stack.push(Open::List {
+                    items: Vec::new(),
+                    anchor,
+                    cost: Cost::default(),
+                });
             }
             Event::MappingStart(_, anchor, _) => {
                 self.nest()?;
@@ -137,12 +158,7 @@ impl Composer {
         Ok(())
     }
 
-    fn scalar(
-        &self,
-        text: &str,
-        style: ScalarStyle,
-        tag: Option<&Tag>,
-    ) -> Result<Node, YamlError> {
+    fn scalar(&self, text: &str, style: ScalarStyle, tag: Option<&Tag>) -> Result<Node, YamlError> {
         let plain = style == ScalarStyle::Plain;
         let value = match tag {
             Some(tag) => match tag.suffix_in_namespace("tag:yaml.org,2002:") {
@@ -153,20 +169,39 @@ impl Composer {
             None => text.into(),
         };
         let merge = plain && tag.is_none() && text == "<<";
-        Ok(Node { value, nodes: 1, bytes: text.len(), depth: 0, merge })
+        Ok(Node {
+            value,
+            nodes: 1,
+            bytes: text.len(),
+            depth: 0,
+            merge,
+        })
     }
 
     fn nest(&self) -> Result<(), YamlError> {
         if self.stack.len() >= self.budget.depth {
-            return Err(self.error(format!("nested more than {} levels deep", self.budget.depth)));
+            return Err(self.error(format!(
+                "nested more than {} levels deep",
+                self.budget.depth
+            )));
         }
         Ok(())
     }
 
     fn close(&mut self) -> Result<(), YamlError> {
         let (value, cost, anchor) = match self.stack.pop() {
-            Some(Open::List { items, anchor, cost }) => (Value::Array(items), cost, anchor),
-            Some(Open::Map { entries, merged, anchor, cost, .. }) => {
+            Some(Open::List {
+                items,
+                anchor,
+                cost,
+            }) => (Value::Array(items), cost, anchor),
+            Some(Open::Map {
+                entries,
+                merged,
+                anchor,
+                cost,
+                ..
+            }) => {
                 let mut map = merged;
                 map.extend(entries);
                 (Value::Object(map), cost, anchor)
@@ -181,12 +216,23 @@ impl Composer {
             merge: false,
         };
         // Its children were counted when they were completed.
-        self.place(node, anchor, Cost { nodes: 1, ..Cost::default() })
+        self.place(
+            node,
+            anchor,
+            Cost {
+                nodes: 1,
+                ..Cost::default()
+            },
+        )
     }
 
     /// A scalar, or a copy through an alias.
     fn complete(&mut self, node: Node, anchor: usize) -> Result<(), YamlError> {
-        let spent = Cost { nodes: node.nodes, bytes: node.bytes, depth: 0 };
+        let spent = Cost {
+            nodes: node.nodes,
+            bytes: node.bytes,
+            depth: 0,
+        };
         self.place(node, anchor, spent)
     }
 
@@ -197,7 +243,10 @@ impl Composer {
             return Err(self.error("it expands to more than the limit; are its aliases nested?"));
         }
         if self.stack.len() + node.depth > self.budget.depth {
-            return Err(self.error(format!("nested more than {} levels deep", self.budget.depth)));
+            return Err(self.error(format!(
+                "nested more than {} levels deep",
+                self.budget.depth
+            )));
         }
         if anchor != 0 {
             self.anchors.insert(anchor, node.clone());
@@ -206,14 +255,24 @@ impl Composer {
         }
         let line = self.line;
         let document = self.documents.len() + 1;
-        let fail = |message: &str| YamlError { document, line, message: message.into() };
+        let fail = |message: &str| YamlError {
+            document,
+            line,
+            message: message.into(),
+        };
         match self.stack.last_mut() {
             None => self.root = Some(node.value),
             Some(Open::List { items, cost, .. }) => {
                 cost.add(&node);
                 items.push(node.value);
             }
-            Some(Open::Map { entries, merged, key, cost, .. }) => {
+            Some(Open::Map {
+                entries,
+                merged,
+                key,
+                cost,
+                ..
+            }) => {
                 cost.add(&node);
                 match key.take() {
                     None if node.merge => *key = Some(Key::Merge),
@@ -251,7 +310,9 @@ fn merge(merged: &mut Map<String, Value>, value: Value) -> Result<(), &'static s
         single => vec![single],
     };
     for map in maps {
-        let Value::Object(map) = map else { return Err(WRONG) };
+        let Value::Object(map) = map else {
+            return Err(WRONG);
+        };
         for (key, value) in map {
             merged.entry(key).or_insert(value);
         }

@@ -30,7 +30,12 @@ pub struct Budget {
 
 impl Default for Budget {
     fn default() -> Self {
-        Self { nodes: 1_000_000, bytes: 64 << 20, depth: 100, documents: 50_000 }
+        Self {
+            nodes: 1_000_000,
+            bytes: 64 << 20,
+            depth: 100,
+            documents: 50_000,
+        }
     }
 }
 

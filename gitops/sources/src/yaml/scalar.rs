@@ -24,12 +24,19 @@ pub(super) fn tagged(suffix: &str, text: &str) -> Result<Value, String> {
     let mismatch = || format!("cannot read {text:?} as !!{suffix}");
     match suffix {
         "str" | "binary" | "timestamp" => Ok(text.into()),
-        "null" => resolve(text).is_null().then_some(Value::Null).ok_or_else(mismatch),
-        "bool" => Some(resolve(text)).filter(Value::is_boolean).ok_or_else(mismatch),
+        "null" => resolve(text)
+            .is_null()
+            .then_some(Value::Null)
+            .ok_or_else(mismatch),
+        "bool" => Some(resolve(text))
+            .filter(Value::is_boolean)
+            .ok_or_else(mismatch),
         "int" => Some(resolve(text))
             .filter(|value| value.is_i64() || value.is_u64())
             .ok_or_else(mismatch),
-        "float" => Some(resolve(text)).filter(Value::is_number).ok_or_else(mismatch),
+        "float" => Some(resolve(text))
+            .filter(Value::is_number)
+            .ok_or_else(mismatch),
         _ => Ok(text.into()),
     }
 }

@@ -34,7 +34,10 @@ fn plain_scalars_mean_what_they_mean_to_kubectl() {
         ("+7", json!(7)),
         ("-12", json!(-12)),
         ("--1", json!("--1")),
-        ("18446744073709551615", json!(18_446_744_073_709_551_615_u64)),
+        (
+            "18446744073709551615",
+            json!(18_446_744_073_709_551_615_u64),
+        ),
         ("1.0", json!(1)),
         ("1e3", json!(1000)),
         ("1.5", json!(1.5)),
@@ -54,27 +57,37 @@ fn plain_scalars_mean_what_they_mean_to_kubectl() {
 
 #[test]
 fn quoted_scalars_are_text() {
-    assert_eq!(one("a: 'on'\nb: \"0644\"\nc: |-\n  yes\n"), json!({"a": "on", "b": "0644", "c": "yes"}));
+    assert_eq!(
+        one("a: 'on'\nb: \"0644\"\nc: |-\n  yes\n"),
+        json!({"a": "on", "b": "0644", "c": "yes"})
+    );
 }
 
 #[test]
 fn tags_decide() {
-    assert_eq!(one("a: !!str 12\nb: !!int '7'\nc: !!float 2\nd: !Ref x"), json!({"a": "12", "b": 7, "c": 2, "d": "x"}));
+    assert_eq!(
+        one("a: !!str 12\nb: !!int '7'\nc: !!float 2\nd: !Ref x"),
+        json!({"a": "12", "b": 7, "c": 2, "d": "x"})
+    );
     assert!(parse_one("a: !!int x").is_err());
 }
 
 #[test]
 fn every_key_becomes_text() {
-    assert_eq!(one("1: a\non: b\n0x10: c\n'x': d"), json!({"1": "a", "true": "b", "16": "c", "x": "d"}));
+    assert_eq!(
+        one("1: a\non: b\n0x10: c\n'x': d"),
+        json!({"1": "a", "true": "b", "16": "c", "x": "d"})
+    );
     assert!(parse_one("~: a").is_err());
     assert!(parse_one("[1]: a").is_err());
 }
 
 #[test]
 fn merge_keys_yield_to_the_keys_of_the_map_itself() {
-    let text = "base: &b {x: 1, y: 1}\nother: &o {y: 2, z: 2}\nm: {<<: [*b, *o], x: 3}\nk: {'<<': 1}";
+    let text =
+        "base: &b {p: 1, q: 1}\nother: &o {q: 2, r: 2}\nm: {<<: [*b, *o], p: 3}\nk: {'<<': 1}";
     let value = one(text);
-    assert_eq!(value["m"], json!({"x": 3, "y": 1, "z": 2}));
+    assert_eq!(value["m"], json!({"p": 3, "q": 1, "r": 2}));
     assert_eq!(value["k"], json!({"<<": 1}));
     assert!(parse_one("a: {<<: 1}").is_err());
 }
@@ -88,8 +101,15 @@ fn the_last_of_two_equal_keys_wins_and_is_reported() {
 
 #[test]
 fn several_documents_are_kept_apart() {
-    let documents = parse("---\na: 1\n---\n# nothing\n---\nb: 2\n...\n", Budget::default()).unwrap();
-    let values: Vec<_> = documents.into_iter().map(|document| document.value).collect();
+    let documents = parse(
+        "---\na: 1\n---\n# nothing\n---\nb: 2\n...\n",
+        Budget::default(),
+    )
+    .unwrap();
+    let values: Vec<_> = documents
+        .into_iter()
+        .map(|document| document.value)
+        .collect();
     assert_eq!(values, [json!({"a": 1}), Value::Null, json!({"b": 2})]);
 }
 
@@ -113,7 +133,11 @@ fn an_alias_bomb_is_refused_without_being_expanded() {
 
 #[test]
 fn an_alias_that_repeats_a_long_text_is_refused() {
-    let text = format!("a: &a {}\nb: [{}]", "x".repeat(1 << 20), vec!["*a"; 100].join(", "));
+    let text = format!(
+        "a: &a {}\nb: [{}]",
+        "x".repeat(1 << 20),
+        vec!["*a"; 100].join(", ")
+    );
     assert!(parse(&text, Budget::default()).is_err());
 }
 
@@ -135,12 +159,18 @@ fn deep_nesting_is_refused() {
 
 #[test]
 fn json_is_yaml() {
-    assert_eq!(one(r#"{"a": [1, true, null, "x\u0041\/"], "b": {"c": 1.5}}"#), json!({"a": [1, true, null, "xA/"], "b": {"c": 1.5}}));
+    assert_eq!(
+        one(r#"{"a": [1, true, null, "x\u0041\/"], "b": {"c": 1.5}}"#),
+        json!({"a": [1, true, null, "xA/"], "b": {"c": 1.5}})
+    );
 }
 
 #[test]
 fn windows_line_ends_and_byte_order_marks_are_read() {
-    assert_eq!(one("\u{feff}a: 1\r\nb: |\r\n  x\r\n"), json!({"a": 1, "b": "x\n"}));
+    assert_eq!(
+        one("\u{feff}a: 1\r\nb: |\r\n  x\r\n"),
+        json!({"a": 1, "b": "x\n"})
+    );
 }
 
 proptest! {

@@ -1,12 +1,17 @@
 //! What a `targetRevision` names.
 
-mod common;
-
-use common::{Bench, Repository};
+use crate::common::{Bench, Repository};
 use sluice_gitops_sources::{RepoAccess, SourceError};
 
-async fn resolve(bench: &Bench, repository: &Repository, revision: &str) -> Result<String, SourceError> {
-    let found = bench.sources.resolve(&repository.access(), revision).await?;
+async fn resolve(
+    bench: &Bench,
+    repository: &Repository,
+    revision: &str,
+) -> Result<String, SourceError> {
+    let found = bench
+        .sources
+        .resolve(&repository.access(), revision)
+        .await?;
     Ok(found.sha)
 }
 
@@ -38,7 +43,11 @@ async fn branches_tags_commits_and_ranges_are_found() {
         (&first.to_uppercase(), &first),
         (&second[..7], &second),
     ] {
-        assert_eq!(resolve(&bench, &repository, revision).await.as_ref(), Ok(commit), "{revision}");
+        assert_eq!(
+            resolve(&bench, &repository, revision).await.as_ref(),
+            Ok(commit),
+            "{revision}"
+        );
     }
 }
 
@@ -46,7 +55,14 @@ async fn branches_tags_commits_and_ranges_are_found() {
 async fn a_name_that_is_not_there_is_an_error_that_says_so() {
     let repository = Repository::with(&[("a", "1")]);
     let bench = Bench::new();
-    for revision in ["nope", "refs/heads/nope", ">=9", "deadbeef", "--upload-pack=touch x", "main^{tree}"] {
+    for revision in [
+        "nope",
+        "refs/heads/nope",
+        ">=9",
+        "deadbeef",
+        "--upload-pack=touch x",
+        "main^{tree}",
+    ] {
         let error = resolve(&bench, &repository, revision).await.unwrap_err();
         assert_eq!(error.kind(), "RevisionNotFound", "{revision}: {error}");
         assert!(!error.is_transient());
@@ -55,17 +71,32 @@ async fn a_name_that_is_not_there_is_an_error_that_says_so() {
 
 #[tokio::test]
 async fn a_server_that_is_not_there_is_a_passing_trouble() {
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
     let access = RepoAccess::anonymous(format!("http://127.0.0.1:{port}/x.git"));
-    let error = Bench::new().sources.resolve(&access, "main").await.unwrap_err();
-    assert!(error.is_transient() && error.kind() == "RepositoryUnreachable", "{error}");
+    let error = Bench::new()
+        .sources
+        .resolve(&access, "main")
+        .await
+        .unwrap_err();
+    assert!(
+        error.is_transient() && error.kind() == "RepositoryUnreachable",
+        "{error}"
+    );
 }
 
 #[tokio::test]
 async fn a_repository_that_is_not_there_is_told_apart() {
     let folder = tempfile::tempdir().unwrap();
     let access = RepoAccess::anonymous(format!("file://{}/nothing", folder.path().display()));
-    let error = Bench::new().sources.resolve(&access, "main").await.unwrap_err();
+    let error = Bench::new()
+        .sources
+        .resolve(&access, "main")
+        .await
+        .unwrap_err();
     assert_eq!(error.kind(), "RepositoryNotFound", "{error}");
 }
 
@@ -78,7 +109,11 @@ async fn the_controllers_own_disk_is_no_repository_unless_it_is_allowed() {
         repository.path().display().to_string(),
         format!("ext::git-upload-pack {}", repository.path().display()),
     ] {
-        let error = bench.sources.resolve(&RepoAccess::anonymous(url), "main").await.unwrap_err();
+        let error = bench
+            .sources
+            .resolve(&RepoAccess::anonymous(url), "main")
+            .await
+            .unwrap_err();
         assert_eq!(error.kind(), "InvalidRepositoryUrl", "{error}");
     }
 }

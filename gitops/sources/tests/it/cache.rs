@@ -1,13 +1,16 @@
 //! The cache folder: one owner, and no damage that lasts.
 
-mod common;
-
-use common::{Bench, Repository, config, config_map};
+use crate::common::{Bench, Repository, config, config_map};
 use serde_json::json;
 use sluice_gitops_sources::Sources;
 
 fn only_folder(path: &std::path::Path) -> std::path::PathBuf {
-    std::fs::read_dir(path).unwrap().next().unwrap().unwrap().path()
+    std::fs::read_dir(path)
+        .unwrap()
+        .next()
+        .unwrap()
+        .unwrap()
+        .path()
 }
 
 #[tokio::test]
@@ -15,7 +18,10 @@ async fn a_second_owner_is_refused_until_the_first_is_gone() {
     let folder = tempfile::tempdir().unwrap();
     let first = Sources::new(config(folder.path())).unwrap();
     let error = Sources::new(config(folder.path())).unwrap_err();
-    assert!(error.to_string().contains("in use by another process"), "{error}");
+    assert!(
+        error.to_string().contains("in use by another process"),
+        "{error}"
+    );
     drop(first);
     assert!(Sources::new(config(folder.path())).is_ok());
 }
@@ -43,7 +49,10 @@ async fn a_damaged_or_deleted_repository_is_fetched_again() {
     let mirror = only_folder(&bench.folder.path().join("repositories"));
     std::fs::remove_dir_all(&mirror).unwrap();
     repository.commit(&[("app/a.yaml", &config_map("b"))]);
-    assert_eq!(bench.names(&repository, source.clone()).await, ["ConfigMap/b"]);
+    assert_eq!(
+        bench.names(&repository, source.clone()).await,
+        ["ConfigMap/b"]
+    );
     std::fs::remove_file(mirror.join("HEAD")).unwrap();
     repository.commit(&[("app/a.yaml", &config_map("c"))]);
     assert_eq!(bench.names(&repository, source).await, ["ConfigMap/c"]);
@@ -58,9 +67,14 @@ async fn a_cache_that_is_full_drops_what_was_not_used_for_longest() {
     let source = json!({"repoURL": "x", "path": "app"});
     for name in ["a", "b", "c"] {
         let repository = Repository::with(&[("app/a.yaml", &config_map(name))]);
-        assert_eq!(bench.names(&repository, source.clone()).await, [format!("ConfigMap/{name}")]);
+        assert_eq!(
+            bench.names(&repository, source.clone()).await,
+            [format!("ConfigMap/{name}")]
+        );
     }
-    let left = std::fs::read_dir(bench.folder.path().join("repositories")).unwrap().count();
+    let left = std::fs::read_dir(bench.folder.path().join("repositories"))
+        .unwrap()
+        .count();
     assert!(left <= 1, "{left} repositories are left");
 }
 
@@ -69,7 +83,7 @@ async fn the_history_of_a_branch_that_was_rewritten_stays_renderable() {
     let bench = Bench::new();
     let repository = Repository::with(&[("app/a.yaml", &config_map("old"))]);
     let source = json!({"repoURL": "x", "path": "app"});
-    let mut old = common::request(&repository, source.clone());
+    let mut old = crate::common::request(&repository, source.clone());
     bench.sources.render(&old).await.unwrap();
     repository.git(&["commit", "--quiet", "--amend", "--message", "other"]);
     repository.git(&["reflog", "expire", "--expire=now", "--all"]);
@@ -77,7 +91,10 @@ async fn the_history_of_a_branch_that_was_rewritten_stays_renderable() {
     repository.commit(&[("app/a.yaml", &config_map("new"))]);
     assert_eq!(bench.names(&repository, source).await, ["ConfigMap/new"]);
     old.fresh = true;
-    assert_eq!(common::names(&bench.sources.render(&old).await.unwrap()), ["ConfigMap/old"]);
+    assert_eq!(
+        crate::common::names(&bench.sources.render(&old).await.unwrap()),
+        ["ConfigMap/old"]
+    );
 }
 
 #[tokio::test]
@@ -90,10 +107,19 @@ async fn submodules_and_hooks_of_a_repository_run_nothing() {
     repository.write(".gitattributes", "* filter=evil\n");
     repository.write(
         ".gitmodules",
-        &format!("[submodule \"m\"]\n\tpath = app/m\n\turl = {}\n\tupdate = !touch {}\n", inner.path().display(), proof.display()),
+        &format!(
+            "[submodule \"m\"]\n\tpath = app/m\n\turl = {}\n\tupdate = !touch {}\n",
+            inner.path().display(),
+            proof.display()
+        ),
     );
     let commit = inner.head();
-    repository.git(&["update-index", "--add", "--cacheinfo", &format!("160000,{commit},app/m")]);
+    repository.git(&[
+        "update-index",
+        "--add",
+        "--cacheinfo",
+        &format!("160000,{commit},app/m"),
+    ]);
     repository.git(&["add", ".gitmodules", ".gitattributes"]);
     repository.git(&["commit", "--quiet", "--message", "m"]);
     let source = json!({"repoURL": "x", "path": "app", "directory": {"recurse": true}});

@@ -10,7 +10,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 /// What it serves.
 #[derive(Clone)]
-pub enum Content {
+pub(crate) enum Content {
     /// Git repositories below a folder.
     Git(PathBuf),
     /// Files below a folder.
@@ -21,17 +21,20 @@ pub enum Content {
     Silence,
 }
 
+/// First line and `Authorization` header of a request.
+type Request = (String, Option<String>);
+
 /// A running server; it ends with the test's runtime.
-pub struct Server {
-    pub address: SocketAddr,
-    /// Each request: its first line and its `Authorization` header.
-    pub requests: Arc<Mutex<Vec<(String, Option<String>)>>>,
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
+    /// What was asked.
+    pub(crate) requests: Arc<Mutex<Vec<Request>>>,
     task: tokio::task::JoinHandle<()>,
 }
 
 impl Server {
     /// Serves `content`; with `authorization`, only to requests with that header.
-    pub async fn start(content: Content, authorization: Option<&str>) -> Self {
+    pub(crate) async fn start(content: Content, authorization: Option<&str>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let requests = Arc::new(Mutex::new(Vec::new()));
@@ -39,18 +42,27 @@ impl Server {
         let task = tokio::spawn(async move {
             let mut open = tokio::task::JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
-                open.spawn(serve(stream, content.clone(), wanted.clone(), Arc::clone(&seen)));
+                open.spawn(serve(
+                    stream,
+                    content.clone(),
+                    wanted.clone(),
+                    Arc::clone(&seen),
+                ));
             }
         });
-        Self { address, requests, task }
+        Self {
+            address,
+            requests,
+            task,
+        }
     }
 
-    pub fn url(&self, path: &str) -> String {
+    pub(crate) fn url(&self, path: &str) -> String {
         format!("http://{}/{path}", self.address)
     }
 
     /// Stops it: connections are refused from now on.
-    pub async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.task.abort();
         let _ = self.task.await;
     }
@@ -60,12 +72,14 @@ async fn serve(
     mut stream: TcpStream,
     content: Content,
     wanted: Option<String>,
-    seen: Arc<Mutex<Vec<(String, Option<String>)>>>,
+    seen: Arc<Mutex<Vec<Request>>>,
 ) {
     let mut data = Vec::new();
     let head_end = loop {
         let mut part = [0; 4096];
-        let Ok(count @ 1..) = stream.read(&mut part).await else { return };
+        let Ok(count @ 1..) = stream.read(&mut part).await else {
+            return;
+        };
         data.extend_from_slice(&part[..count]);
         if let Some(end) = data.windows(4).position(|window| window == b"\r\n\r\n") {
             break end + 4;
@@ -75,11 +89,14 @@ async fn serve(
     let header = |name: &str| {
         head.lines().find_map(|line| {
             let (key, value) = line.split_once(':')?;
-            key.eq_ignore_ascii_case(name).then(|| value.trim().to_owned())
+            key.eq_ignore_ascii_case(name)
+                .then(|| value.trim().to_owned())
         })
     };
     let first = head.lines().next().unwrap_or_default().to_owned();
-    seen.lock().unwrap().push((first.clone(), header("authorization")));
+    seen.lock()
+        .unwrap()
+        .push((first.clone(), header("authorization")));
     let mut body = data.split_off(head_end);
     if header("expect").is_some() {
         let _ = stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await;
@@ -87,12 +104,17 @@ async fn serve(
     if let Some(length) = header("content-length").and_then(|length| length.parse::<usize>().ok()) {
         while body.len() < length {
             let mut part = vec![0; 65536];
-            let Ok(count @ 1..) = stream.read(&mut part).await else { return };
+            let Ok(count @ 1..) = stream.read(&mut part).await else {
+                return;
+            };
             body.extend_from_slice(&part[..count]);
         }
     }
     let mut words = first.split(' ');
-    let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    let (method, target) = (
+        words.next().unwrap_or_default(),
+        words.next().unwrap_or_default(),
+    );
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     if wanted.is_some() && wanted != header("authorization") {
         let answer = "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"t\"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
@@ -116,7 +138,7 @@ async fn serve(
             Err(_) => b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".to_vec(),
         },
         Content::Git(folder) => {
-            let mut command = tokio::process::Command::new(super::program("git"));
+            let mut command = tokio::process::Command::new(crate::common::program("git"));
             command
                 .arg("http-backend")
                 .env("GIT_PROJECT_ROOT", folder)
