@@ -146,15 +146,18 @@ pub fn instant(text: &str, now: Timestamp) -> Result<Timestamp, ExpressionError>
     }
 }
 
-/// Whether both sides of a comparison are shares of one: the metric's name says so, and no side is above 1.
+/// Whether both sides of a comparison are shares of one, to be shown as percentages: neither is above 1, and the name
+/// of the metric says so. `error-rate` and `availability` do; `errors` does only with a limit between 0 and 1.
 #[must_use]
 pub fn is_share(metric: &str, comparison: &Comparison) -> bool {
-    const NAMES: [&str; 6] = ["rate", "ratio", "share", "success", "error", "availability"];
     let name = metric.to_ascii_lowercase();
+    let named = |words: &[&str]| words.iter().any(|word| name.contains(word));
     let share = |number: f64| (0.0..=1.0).contains(&number);
-    NAMES.iter().any(|word| name.contains(word))
-        && share(comparison.value)
+    let fraction = comparison.limit > 0.0 && comparison.limit < 1.0;
+    share(comparison.value)
         && share(comparison.limit)
+        && (named(&["ratio", "share", "availability"])
+            || named(&["success", "error", "fail"]) && (named(&["rate"]) || fraction))
 }
 
 fn comparison(node: &Node, environment: &Environment) -> Option<Comparison> {

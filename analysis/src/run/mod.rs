@@ -57,6 +57,7 @@ pub fn decide(run: &AnalysisRun, in_flight: &BTreeSet<String>, now: Timestamp) -
         &prepared,
         terminate,
         &|name| in_flight.contains(name),
+        true,
         now,
     );
     record::retain(&mut plan.status, &prepared);
@@ -82,8 +83,8 @@ pub fn absorb(run: &AnalysisRun, metric: &str, outcome: Outcome, now: Timestamp)
 
 /// Takes in the outcome of one measurement.
 ///
-/// The plan holds the new status and its events. It asks for no measurements: decide again with the metrics that are
-/// still in flight, which `wake_at` asks for. An outcome for a finished run, or for a metric that the run does not have
+/// The plan holds the new status and its events. It asks for no measurements and cancels none: decide again with the
+/// metrics that are still in flight, which `wake_at` asks for. An outcome for a finished run, or for a metric that the run does not have
 /// or has finished, changes nothing.
 #[must_use]
 pub fn absorb_with(
@@ -121,6 +122,7 @@ pub fn absorb_with(
         &prepared,
         run.spec.terminate.unwrap_or(false),
         &|name| name != metric,
+        false,
         now,
     );
     record::retain(&mut plan.status, &prepared);

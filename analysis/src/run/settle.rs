@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use sluice_crds::Time;
-use sluice_crds::analysis::{AnalysisRunStatus, RunSummary};
+use sluice_crds::analysis::{AnalysisRunStatus, MetricResult, RunSummary};
 
 use super::assess::{self, Limits};
 use super::prepare::Prepared;
@@ -17,12 +17,14 @@ const RUN_TERMINATED: &str = "Run Terminated";
 
 /// Brings phases, summaries and messages in line with the counters.
 ///
-/// `terminate` is `spec.terminate`; `in_flight` tells whether a metric is, or may be, being measured now.
+/// `terminate` is `spec.terminate`; `in_flight` tells whether a metric is, or may be, being measured now. Unless
+/// `may_cancel`, what is under way at a provider is left to the next decision, and the run does not end before.
 pub(super) fn settle(
     plan: &mut RunPlan,
     prepared: &Prepared,
     terminate: bool,
     in_flight: &dyn Fn(&str) -> bool,
+    may_cancel: bool,
     now: Timestamp,
 ) {
     let mut hurry;
@@ -32,7 +34,7 @@ pub(super) fn settle(
         terminating = terminate || worst.is_some_and(Phase::bad);
         // Nothing is worse than Failed, and whoever says terminate does not wait either.
         hurry = terminate || worst == Some(Phase::Failed);
-        if terminating {
+        if terminating && may_cancel {
             end_measurements(plan, prepared, now);
         }
         let changed = assess_metrics(plan, prepared, |name| {
@@ -47,11 +49,11 @@ pub(super) fn settle(
     let phase_of = |name: &str| {
         result_of(&plan.status, name).map_or(Phase::Pending, |result| Phase::parse(&result.phase))
     };
-    let waiting = !hurry
-        && prepared
-            .metrics
-            .iter()
-            .any(|metric| in_flight(&metric.name) && !phase_of(&metric.name).completed());
+    let waiting = prepared.metrics.iter().any(|metric| {
+        !phase_of(&metric.name).completed()
+            && (!hurry && in_flight(&metric.name)
+                || result_of(&plan.status, &metric.name).is_some_and(is_open))
+    });
     let all_completed = prepared
         .metrics
         .iter()
@@ -75,6 +77,16 @@ pub(super) fn settle(
     }
 }
 
+/// Whether the last measurement is under way at a provider.
+fn is_open(result: &MetricResult) -> bool {
+    result
+        .measurements
+        .iter()
+        .flatten()
+        .last()
+        .is_some_and(|last| !Phase::parse(&last.phase).completed())
+}
+
 /// Ends what is under way at a provider.
 fn end_measurements(plan: &mut RunPlan, prepared: &Prepared, now: Timestamp) {
     let mut cancel = Vec::new();
@@ -86,12 +98,12 @@ fn end_measurements(plan: &mut RunPlan, prepared: &Prepared, now: Timestamp) {
         if !known || Phase::parse(&result.phase).completed() {
             continue;
         }
+        if !is_open(result) {
+            continue;
+        }
         let Some(last) = result.measurements.iter_mut().flatten().last() else {
             continue;
         };
-        if Phase::parse(&last.phase).completed() {
-            continue;
-        }
         cancel.push(CancelRequest {
             metric: result.name.clone(),
             measurement: Some(last.clone()),

@@ -529,6 +529,41 @@ fn a_condition_tells_the_comparison_that_decided() {
 }
 
 #[test]
+fn shares_of_one_are_shown_as_percentages_and_other_numbers_are_not() {
+    let sentence = |name: &str, condition: &str, value: f64| {
+        let mut comparison = Condition::parse(condition)
+            .unwrap()
+            .comparison(&number(value), now())
+            .unwrap();
+        comparison.share = condition::is_share(name, &comparison);
+        comparison.to_string()
+    };
+    for (name, condition, value, expected) in [
+        (
+            "success-rate",
+            "result >= 0.95",
+            0.8,
+            "80.00 % >= 95 % is false",
+        ),
+        ("error-rate", "result <= 0", 0.013, "1.30 % <= 0 % is false"),
+        ("error-ratio", "result < 0.07", 0.0, "0.00 % < 7 % is true"),
+        (
+            "availability",
+            "result >= 1",
+            1.0,
+            "100.00 % >= 100 % is true",
+        ),
+        ("errors", "result < 1", 0.0, "0 < 1 is true"),
+        ("errors", "result < 0.05", 0.1, "10.00 % < 5 % is false"),
+        ("latency-seconds", "result < 0.5", 0.3, "0.3 < 0.5 is true"),
+        ("request-rate", "result > 0.5", 0.3, "0.3 > 0.5 is false"),
+        ("success-rate", "result >= 95", 80.0, "80 >= 95 is false"),
+    ] {
+        assert_eq!(sentence(name, condition, value), expected);
+    }
+}
+
+#[test]
 fn a_displayed_value_reads_back_as_the_same_value() {
     for value in [
         number(0.95),

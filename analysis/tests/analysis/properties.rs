@@ -146,7 +146,7 @@ proptest! {
                 Happening::Arrives(index, outcome) => {
                     in_flight.remove(NAMES[index]);
                     let plan = absorb(&run, NAMES[index], outcome, at(seconds));
-                    prop_assert!(plan.measure.is_empty());
+                    prop_assert!(plan.measure.is_empty() && plan.cancel.is_empty());
                     run.status = Some(plan.status);
                 }
                 Happening::Terminate if finished.is_none() => run.spec.terminate = Some(true),

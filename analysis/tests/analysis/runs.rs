@@ -202,6 +202,26 @@ fn a_job_under_way_is_ended_with_the_run_and_is_inconclusive() {
 }
 
 #[test]
+fn a_job_under_way_is_ended_by_a_decision_and_not_by_an_outcome_of_another_metric() {
+    let mut story = Story::new(run(vec![metric("job"), metric("rate")]));
+    story.decide();
+    story.absorb(
+        "job",
+        Outcome::Resume {
+            resume_at: None,
+            metadata: BTreeMap::new(),
+        },
+    );
+    let absorbed = story.absorb("rate", value(0.1));
+    assert!(absorbed.cancel.is_empty());
+    // The Job is still there, so the run has not ended.
+    assert_eq!(phase(&story.run), Phase::Running);
+    let decided = story.decide();
+    assert_eq!(decided.cancel.len(), 1);
+    assert_eq!(phase(&story.run), Phase::Failed);
+}
+
+#[test]
 fn a_finished_run_absorbs_nothing() {
     let mut story = Story::new(run(vec![metric("rate")]));
     story.step(&mut |_, _| value(0.99));
