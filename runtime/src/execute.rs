@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use kube::core::params::{
     DeleteParams, Patch, PatchParams, PostParams, Preconditions, PropagationPolicy,
+    ValidationDirective,
 };
 use kube::core::request::Request as RequestBuilder;
 use serde_json::{Map, Value, json};
@@ -148,6 +149,8 @@ pub struct ApplyOptions {
     pub force: bool,
     /// Ask what would come out, and change nothing.
     pub dry_run: bool,
+    /// Refuse fields that the API does not know, instead of dropping them.
+    pub strict: bool,
 }
 
 /// Makes writes under one field manager; cheap to clone.
@@ -242,7 +245,8 @@ impl Executor {
         let Some(patch) = merge_diff(old, new) else {
             return Ok(None);
         };
-        self.merge_into(kind, key, Some("status"), must, json!({ "status": patch }))
+        let subresource = kind.has_status_subresource().then_some("status");
+        self.merge_into(kind, key, subresource, must, json!({ "status": patch }))
             .await
             .map(Some)
     }
@@ -343,12 +347,43 @@ impl Executor {
             dry_run: options.dry_run,
             force: options.force,
             field_manager: Some(self.manager.to_string()),
-            field_validation: None,
+            field_validation: options.strict.then_some(ValidationDirective::Strict),
         };
         let request = RequestBuilder::new(kind.collection_path(Some(&key.namespace)))
             .patch(&key.name, &params, &Patch::Apply(object))
             .map_err(|error| api::malformed(label, &error))?;
         self.send(label, request, Retry::Safe).await
+    }
+
+    /// Replaces a whole object. With a resourceVersion in it, only that version is replaced.
+    ///
+    /// # Errors
+    /// See [`WriteError`].
+    pub async fn replace(
+        &self,
+        kind: &Kind,
+        key: &Key,
+        object: &Value,
+    ) -> Result<Written, WriteError> {
+        let label = Label {
+            verb: "replace",
+            kind,
+            target: key,
+        };
+        let params = PostParams {
+            dry_run: false,
+            field_manager: Some(self.manager.to_string()),
+        };
+        let body = serde_json::to_vec(object).map_err(|error| api::malformed(label, &error))?;
+        let mut request = RequestBuilder::new(kind.collection_path(Some(&key.namespace)))
+            .replace(&key.name, &params, body)
+            .map_err(|error| api::malformed(label, &error))?;
+        api::accept_metadata_only(&mut request);
+        let fenced = object
+            .pointer("/metadata/resourceVersion")
+            .is_some_and(Value::is_string);
+        let retry = if fenced { Retry::Safe } else { Retry::Never };
+        self.send(label, request, retry).await
     }
 
     /// Deletes an object; one that is gone already counts as deleted.

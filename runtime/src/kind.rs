@@ -22,6 +22,13 @@ pub struct Kind {
 }
 
 impl Kind {
+    /// Whether the status is written through the subresource. Of the kinds of `argoproj.io` only Rollouts have it, as
+    /// upstream; tools write the status of the others through the object itself.
+    #[must_use]
+    pub fn has_status_subresource(&self) -> bool {
+        self.group != "argoproj.io" || self.kind == "Rollout"
+    }
+
     /// A kind whose objects live in namespaces.
     #[must_use]
     pub const fn namespaced(
