@@ -170,15 +170,29 @@ impl RepositorySecret {
 }
 
 /// What opens the repository `url` for an Application of `project`. A repository that no Secret mentions is reached
-/// without credentials.
+/// without credentials. `@name` and `alias:name`, as charts write for a dependency, mean the repository Secret with that
+/// `name`.
 ///
 /// # Errors
-/// When the Secret that applies has keys that are not supported.
+/// When the Secret that applies has keys that are not supported, and when no Secret has the name of an alias.
 pub fn select(
     secrets: &[RepositorySecret],
     url: &str,
     project: &str,
 ) -> Result<RepoAccess, SourceError> {
+    if let Some(name) = url.strip_prefix('@').or_else(|| url.strip_prefix("alias:")) {
+        let named = secrets.iter().find(|secret| {
+            secret.secret_type == SecretType::Repository
+                && secret.access.name.as_deref() == Some(name)
+        });
+        return match named {
+            Some(named) => select(secrets, &named.access.url, project),
+            None => Err(SourceError::invalid(
+                url,
+                "no repository Secret has this name",
+            )),
+        };
+    }
     let wanted = normalize(url);
     let permitted = |secret: &&RepositorySecret| {
         secret
@@ -315,6 +329,28 @@ mod tests {
             password(&select(&all, "https://host.evil.example/x", "p").unwrap()),
             None
         );
+    }
+
+    #[test]
+    fn an_alias_means_the_secret_of_that_name() {
+        let all = [secret(
+            "s",
+            SecretType::Repository,
+            &[
+                ("url", "https://host/charts"),
+                ("name", "stable"),
+                ("type", "helm"),
+            ],
+        )];
+        assert_eq!(
+            select(&all, "@stable", "p").unwrap().url,
+            "https://host/charts"
+        );
+        assert_eq!(
+            select(&all, "alias:stable", "p").unwrap().url,
+            "https://host/charts"
+        );
+        assert!(select(&all, "@other", "p").is_err());
     }
 
     #[test]

@@ -173,7 +173,7 @@ impl Sources {
         if !request.fresh
             && let Some(rendered) = self.remembered.get(&digest)
         {
-            return Ok(rendered);
+            return Ok(Arc::new(rendered));
         }
         if request.source.is_reference_only() {
             return Ok(Arc::new(Rendered {
@@ -248,7 +248,7 @@ impl Sources {
             digest_inputs: digest,
             warnings,
         });
-        self.remembered.insert(Arc::clone(&rendered));
+        self.remembered.insert(&rendered);
         Ok(rendered)
     }
 

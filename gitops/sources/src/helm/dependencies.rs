@@ -118,7 +118,11 @@ pub(super) async fn build(
                 reason: "the dependency names no repository; commit its chart".into(),
             });
         }
-        let Some(access) = request.dependencies.decide(repository) else {
+        let permitted = request.dependencies.decide(repository).filter(|access| {
+            // Behind a name there may be a URL that the project does not permit.
+            access.url == *repository || request.dependencies.decide(&access.url).is_some()
+        });
+        let Some(access) = permitted else {
             return Err(SourceError::Unsupported {
                 field: format!("{place}.repository"),
                 reason: format!(
