@@ -59,7 +59,9 @@ pub(crate) fn progressed(seen: &Seen<'_>, status: &RolloutStatus) -> bool {
     let empty = RolloutStatus::default();
     let before = seen.world.rollout.status.as_ref().unwrap_or(&empty);
     let number = |value: Option<i32>| value.unwrap_or(0);
-    let old = |status: &RolloutStatus| number(status.replicas) - number(status.updated_replicas);
+    let old = |status: &RolloutStatus| {
+        number(status.replicas).saturating_sub(number(status.updated_replicas))
+    };
     before.updated_replicas != status.updated_replicas
         || old(status) < old(before)
         || number(status.ready_replicas) > number(before.ready_replicas)

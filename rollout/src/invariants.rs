@@ -106,34 +106,27 @@ fn traffic(seen: &Seen<'_>, split: &Split) -> Result<(), Violation> {
         return Ok(());
     };
     let canary = with_hash(seen, seen.canary_service().and_then(Service::hash));
-    let stable =
-        with_hash(seen, seen.stable_service().and_then(Service::hash)).or(seen.sets.stable);
-    let pods = |set: Option<&ReplicaSet>| set.map_or(0, available);
+    let (to_canary, to_stable) = (
+        seen.reachable(seen.canary_service()),
+        seen.reachable(seen.stable_service()),
+    );
     if split.canary > route.lowest {
         rise(seen, route, split, canary)?;
     }
-    if split.canary > 0 {
-        let nowhere_else = pods(canary) == 0 && pods(stable) == 0;
-        require(
-            pods(canary) > 0 || nowhere_else,
-            "no traffic for a canary without available pods",
-            || format!("weight {} for 0 available pods", split.canary),
-        )?;
-    }
-    if split.canary < route.highest {
-        let emptier = pods(stable) == 0 && pods(canary) > 0 && seen.replicas > 0;
-        require(
-            !emptier,
-            "no traffic for a stable side without available pods",
-            || {
-                format!(
-                    "canary weight {} -> {} with 0 stable pods available",
-                    route.highest, split.canary
-                )
-            },
-        )?;
-    }
-    Ok(())
+    require(
+        split.canary == 0 || to_canary > 0 || to_stable == 0,
+        "no traffic for a canary without available pods",
+        || format!("weight {} for 0 available pods", split.canary),
+    )?;
+    let emptier = to_stable == 0 && to_canary > 0 && seen.replicas > 0;
+    require(
+        split.canary >= route.highest || !emptier,
+        "no traffic for a stable side without available pods",
+        || {
+            let (from, to) = (route.highest, split.canary);
+            format!("canary weight {from} -> {to} with 0 stable pods available")
+        },
+    )
 }
 
 fn rise(
@@ -196,7 +189,7 @@ fn scale_down(
         );
     }
     // Pods that are not available are deleted first.
-    let before: i32 = seen.sets.all().map(available).sum();
+    let before: i32 = seen.sets.all().map(available).fold(0, i32::saturating_add);
     let after = before - available(set) + available(set).min(to);
     let least = before.min(seen.replicas - max_unavailable(canary, seen.replicas));
     require(
@@ -216,7 +209,7 @@ fn select(seen: &Seen<'_>, service: &str, hash: Option<&str>) -> Result<(), Viol
     let now = seen.world.services.get(service).and_then(Service::hash);
     let loses = match now {
         Some(now) => with_hash(seen, Some(now)).map_or(0, available),
-        None => seen.sets.all().map(available).sum(),
+        None => seen.sets.all().map(available).fold(0, i32::saturating_add),
     };
     let gains = with_hash(seen, Some(hash)).map_or(0, available);
     require(

@@ -6,6 +6,7 @@
 use jiff::Timestamp;
 use sluice_crds::rollout::{CanaryStep, CanaryStrategy, RolloutStatus};
 
+use crate::replicas::available;
 use crate::revision::Sets;
 use crate::world::{ReplicaSet, Service, World};
 
@@ -54,7 +55,8 @@ impl Route {
         let weights = || {
             observed
                 .iter()
-                .filter_map(|split| split.canary.as_ref().ok().copied())
+                .filter_map(|split| split.canary.as_ref().ok())
+                .map(|weight| (*weight).max(0))
         };
         let mut unreadable: Vec<String> = observed
             .iter()
@@ -122,7 +124,7 @@ impl<'a> Seen<'a> {
             world,
             now,
             canary,
-            replicas: world.rollout.spec.replicas(),
+            replicas: world.rollout.spec.replicas().min(MOST_PODS),
             max_weight: if routed {
                 canary.max_weight().max(1)
             } else {
@@ -191,6 +193,16 @@ impl<'a> Seen<'a> {
         self.sets.all().find(|set| set.hash() == Some(hash))
     }
 
+    /// Available pods that requests to a Service can reach: those of the revision that it selects, or every pod while it
+    /// does not select by revision.
+    pub(crate) fn reachable(&self, service: Option<&Service>) -> i32 {
+        match service.map(Service::hash) {
+            None => 0,
+            Some(Some(_)) => self.behind(service).map_or(0, available),
+            Some(None) => self.sets.all().map(available).fold(0, i32::saturating_add),
+        }
+    }
+
     /// Pods that a set must keep for the traffic that the routers send it now: its share of `spec.replicas`, rounded
     /// up. A router that cannot be read may send everything.
     pub(crate) fn pods_needed(&self, set: &ReplicaSet) -> i32 {
@@ -199,18 +211,18 @@ impl<'a> Seen<'a> {
         let is = |other: Option<&ReplicaSet>| other.is_some_and(|other| other.name == set.name);
         let mut share = 0;
         if is(self.behind(self.canary_service())) {
-            share += if unknown {
+            share = if unknown {
                 self.max_weight
             } else {
                 route.highest
             };
         }
         if is(self.behind(self.stable_service())) {
-            share += if unknown {
+            share = share.saturating_add(if unknown {
                 self.max_weight
             } else {
-                self.max_weight - route.lowest
-            };
+                self.max_weight.saturating_sub(route.lowest)
+            });
         }
         share_of(
             self.replicas,
@@ -219,6 +231,9 @@ impl<'a> Seen<'a> {
         )
     }
 }
+
+/// More pods than any cluster has; numbers beyond it count as this, so that sums of them are numbers too.
+pub(crate) const MOST_PODS: i32 = 1 << 26;
 
 /// `ceil(replicas * weight / max)`.
 pub(crate) fn share_of(replicas: i32, weight: i32, max: i32) -> i32 {

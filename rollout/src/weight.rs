@@ -69,6 +69,8 @@ struct Wanted {
     because: String,
     /// Whether staying above it sends requests to where they must not go.
     urgent: bool,
+    /// Whether what is shown is to stay, rather than a weight to be reached.
+    stays: bool,
 }
 
 /// Tells the routers what they do not show yet.
@@ -89,8 +91,22 @@ pub(crate) fn reconcile(seen: &Seen<'_>, draft: &mut Draft) {
     }
     let mut wanted = wanted(seen, &draft.status, route);
     wanted.weight = routable(seen, wanted.weight);
-    hold_back_rise(seen, route, &mut wanted, draft);
-    hold_back_fall(seen, route, &mut wanted, draft);
+    if wanted.weight > 0 && seen.reachable(seen.canary_service()) == 0 {
+        wanted = Wanted {
+            weight: 0,
+            because: "the canary Service reaches no available pods".to_owned(),
+            urgent: true,
+            stays: false,
+        };
+    }
+    if !wanted.stays {
+        hold_back_rise(seen, route, &mut wanted, draft);
+        wanted.stays = hold_back_fall(seen, route, &mut wanted, draft);
+    }
+    if wanted.stays && route.lowest != route.highest {
+        // That some routers may not fall yet is no reason for others to rise.
+        return;
+    }
     let split = split(seen, route, wanted.weight);
     let differs = route.lowest != wanted.weight || route.highest != wanted.weight;
     if differs || route.unreadable.is_empty() {
@@ -162,11 +178,15 @@ fn wanted(seen: &Seen<'_>, status: &RolloutStatus, route: &Route) -> Wanted {
         weight,
         because: because.to_owned(),
         urgent: false,
+        stays: false,
+    };
+    let stays = |because: &str| Wanted {
+        stays: true,
+        ..wanted(route.highest, because)
     };
     let urgent = |because: &str| Wanted {
-        weight: 0,
-        because: because.to_owned(),
         urgent: true,
+        ..wanted(0, because)
     };
     let Some(stable) = seen.sets.stable else {
         return wanted(0, "there is no other revision");
@@ -176,10 +196,7 @@ fn wanted(seen: &Seen<'_>, status: &RolloutStatus, route: &Route) -> Wanted {
         return if selected == stable.hash() {
             wanted(0, "all traffic goes to the stable revision")
         } else {
-            wanted(
-                route.highest,
-                "the stable Service does not select the stable revision yet",
-            )
+            stays("the stable Service does not select the stable revision yet")
         };
     }
     if status.aborted() {
@@ -196,7 +213,7 @@ fn wanted(seen: &Seen<'_>, status: &RolloutStatus, route: &Route) -> Wanted {
         return urgent("the new revision has no available pods");
     }
     if status.promoting_fully() {
-        return wanted(route.highest, "full promotion moves all traffic at once");
+        return stays("full promotion moves all traffic at once");
     }
     let (steps, index) = (seen.steps(), steps::index(status, seen.steps()));
     let at = steps::weight_at(steps, index, seen.max_weight);
@@ -220,61 +237,57 @@ fn wanted(seen: &Seen<'_>, status: &RolloutStatus, route: &Route) -> Wanted {
     )
 }
 
-fn hold_back_rise(seen: &Seen<'_>, route: &Route, wanted: &mut Wanted, draft: &mut Draft) {
-    if wanted.weight <= route.lowest {
-        return;
-    }
-    let allowed = route.problem().is_none()
+/// Whether any router may be told more than it shows.
+fn may_rise(seen: &Seen<'_>, status: &RolloutStatus, route: &Route) -> bool {
+    route.problem().is_none()
+        && !(status.aborted() && seen.update().is_some())
         && canary_side(seen) == CanarySide::New
-        && seen.sets.new.is_some_and(|new| available(new) > 0);
-    if !allowed {
-        if route.problem().is_none() {
-            let detail = format!("{} wanted, {} shown", wanted.weight, route.lowest);
-            let invariant = "traffic goes only to a canary that its Service selects and that has available pods";
-            draft.reason(Reason::HeldForSafety { invariant, detail });
-        }
-        wanted.weight = route.lowest;
-    }
+        && seen.sets.new.is_some_and(|new| available(new) > 0)
 }
 
-fn hold_back_fall(seen: &Seen<'_>, route: &Route, wanted: &mut Wanted, draft: &mut Draft) {
-    let Some(stable) = seen.sets.stable else {
-        return;
-    };
-    if wanted.weight >= route.highest || seen.is_stable() {
+fn hold_back_rise(seen: &Seen<'_>, route: &Route, wanted: &mut Wanted, draft: &mut Draft) {
+    if wanted.weight <= route.lowest || may_rise(seen, &draft.status, route) {
         return;
     }
-    let behind = match canary_side(seen) {
-        CanarySide::New => seen.sets.new.map_or(0, available),
-        CanarySide::Other(set) => available(set),
-        CanarySide::Nobody => 0,
-        CanarySide::Everybody => available(stable),
-    };
-    if behind == 0 || seen.replicas == 0 {
-        return;
+    if route.problem().is_none() {
+        let detail = format!("{} wanted, {} shown", wanted.weight, route.lowest);
+        let invariant =
+            "traffic goes only to a canary that its Service selects and that has available pods";
+        draft.reason(Reason::HeldForSafety { invariant, detail });
+    }
+    wanted.weight = route.lowest;
+}
+
+/// Keeps on the canary side what the stable side cannot serve; true when that is so.
+fn hold_back_fall(seen: &Seen<'_>, route: &Route, wanted: &mut Wanted, draft: &mut Draft) -> bool {
+    if wanted.weight >= route.highest || seen.replicas == 0 {
+        return false;
+    }
+    // Where it is served now, and where it would go.
+    let canary = seen.reachable(seen.canary_service());
+    let stable = seen.reachable(seen.stable_service());
+    if canary == 0 {
+        return false;
     }
     let dynamic = seen.canary.dynamic_stable_scale == Some(true);
-    let least = if available(stable) == 0 {
+    let least = if stable == 0 {
         route.highest
     } else if dynamic || !wanted.urgent {
         // What stable cannot carry yet stays on the canary side.
-        let carried =
-            i64::from(available(stable)) * i64::from(seen.max_weight) / i64::from(seen.replicas);
+        let carried = i64::from(stable) * i64::from(seen.max_weight) / i64::from(seen.replicas);
         let left = i64::from(seen.max_weight) - carried;
-        i32::try_from(left).unwrap_or(0).clamp(0, route.highest)
+        i32::try_from(left).unwrap_or(0).min(route.highest).max(0)
     } else {
         0
     };
-    if wanted.weight < least {
-        let detail = format!(
-            "{} of {} stable pods are available",
-            available(stable),
-            seen.replicas
-        );
-        let invariant = "traffic goes back only to stable pods that can take it";
-        draft.reason(Reason::HeldForSafety { invariant, detail });
-        wanted.weight = least;
+    if wanted.weight >= least {
+        return false;
     }
+    let detail = format!("{stable} of {} stable pods are available", seen.replicas);
+    let invariant = "traffic goes back only to stable pods that can take it";
+    draft.reason(Reason::HeldForSafety { invariant, detail });
+    wanted.weight = least;
+    true
 }
 
 fn split(seen: &Seen<'_>, route: &Route, canary: i32) -> Split {

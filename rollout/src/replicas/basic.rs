@@ -8,7 +8,7 @@ use sluice_crds::rollout::{CanaryStrategy, RolloutStatus};
 
 use super::Sizes;
 use crate::draft::Draft;
-use crate::seen::Seen;
+use crate::seen::{MOST_PODS, Seen};
 use crate::weight;
 use crate::world::ReplicaSet;
 
@@ -35,8 +35,8 @@ pub(super) fn reconcile(seen: &Seen<'_>, draft: &mut Draft) {
     let Some(new) = seen.sets.new else { return };
     let stable = seen.update().map(|(_, stable)| stable);
     let size = |set: &ReplicaSet| Size {
-        pods: set.replicas,
-        available: set.available,
+        pods: set.replicas.clamp(0, MOST_PODS),
+        available: set.available.clamp(0, MOST_PODS),
     };
     let next = next(Inputs {
         replicas: seen.replicas,
@@ -50,7 +50,8 @@ pub(super) fn reconcile(seen: &Seen<'_>, draft: &mut Draft) {
             .older
             .iter()
             .map(|set| set.replicas)
-            .fold(0, i32::saturating_add),
+            .fold(0, i32::saturating_add)
+            .clamp(0, MOST_PODS),
     });
     draft.set(new).to = Some(next.new);
     if let Some(stable) = stable {
@@ -77,7 +78,7 @@ pub(crate) fn max_unavailable(canary: &CanaryStrategy, replicas: i32) -> i32 {
 /// A number of pods. Text is a percentage, with the sign or without it; what is neither counts as the default.
 fn resolve(amount: Option<&IntOrString>, replicas: i32, up: bool) -> i32 {
     let percent = match amount {
-        Some(IntOrString::Int(pods)) => return (*pods).max(0),
+        Some(IntOrString::Int(pods)) => return (*pods).clamp(0, MOST_PODS),
         Some(IntOrString::String(text)) => text
             .trim()
             .trim_end_matches('%')
@@ -91,7 +92,7 @@ fn resolve(amount: Option<&IntOrString>, replicas: i32, up: bool) -> i32 {
     } else {
         product / 100
     };
-    i32::try_from(pods).unwrap_or(i32::MAX)
+    i32::try_from(pods).unwrap_or(MOST_PODS).min(MOST_PODS)
 }
 
 /// Splits `replicas` pods, or one more where surging is allowed, as near to `weight` percent as whole pods can be.

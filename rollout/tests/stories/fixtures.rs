@@ -3,6 +3,8 @@
 //! Every effect is checked against the safety invariants before it is applied. Nothing here knows what a right decision
 //! is; the stories say it.
 
+mod api;
+
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
@@ -328,193 +330,6 @@ impl Cluster {
         panic!("never: {what}\n{}", self.describe());
     }
 
-    /// Pods appear and become available; runs get their verdict. True when something changed.
-    pub(crate) fn tick(&mut self) -> bool {
-        let mut moved = false;
-        let broken = self.broken.clone();
-        for set in &mut self.sets {
-            let works = set
-                .template
-                .images()
-                .iter()
-                .all(|(_, image)| !broken.contains(&image.as_str()));
-            let ready = if works { set.replicas } else { 0 };
-            if (set.current, set.ready, set.available) != (set.replicas, ready, ready) {
-                (set.current, set.ready, set.available) = (set.replicas, ready, ready);
-                self.version += 1;
-                set.resource_version = self.version.to_string();
-                moved = true;
-            }
-        }
-        for run in &mut self.runs {
-            let metric = run
-                .spec
-                .metrics
-                .iter()
-                .flatten()
-                .next()
-                .map(|metric| metric.name.clone());
-            let (phase, message) = self
-                .verdicts
-                .get(&metric.clone().unwrap_or_default())
-                .copied()
-                .unwrap_or(("Running", ""));
-            let status = run.status.get_or_insert_default();
-            let open = ["", "Running"].contains(&status.phase.as_str());
-            let phase = if run.spec.terminate == Some(true) && phase == "Running" {
-                "Successful"
-            } else {
-                phase
-            };
-            if open && status.phase != phase {
-                status.phase = phase.to_owned();
-                status.message = (!message.is_empty()).then(|| message.to_owned());
-                status.metric_results = Some(vec![sluice_crds::analysis::MetricResult {
-                    name: metric.unwrap_or_default(),
-                    phase: phase.to_owned(),
-                    count: Some(1),
-                    ..Default::default()
-                }]);
-                moved = true;
-            }
-        }
-        moved
-    }
-
-    fn apply(&mut self, effect: &Effect) {
-        let version = self.version();
-        match effect {
-            Effect::SetReplicas { replicas } => {
-                self.log.push(format!("replicas {replicas}"));
-                self.edit(|rollout| rollout.spec.replicas = Some(*replicas));
-            }
-            Effect::AnnotateRollout { annotations } => {
-                let known = self.rollout.metadata.annotations.get_or_insert_default();
-                merge(known, annotations);
-                self.touch_rollout();
-            }
-            Effect::CreateReplicaSet(new) => {
-                if self.sets.iter().any(|set| set.name == new.name) {
-                    return;
-                }
-                self.log
-                    .push(format!("create {}", self.image_of(&new.template)));
-                self.sets.push(ReplicaSet {
-                    name: new.name.clone(),
-                    uid: format!("uid-{}", new.name),
-                    resource_version: version,
-                    created: self.now,
-                    deleting: false,
-                    labels: new.labels.clone(),
-                    annotations: new.annotations.clone(),
-                    owner: self.rollout.metadata.uid.clone(),
-                    replicas: 0,
-                    min_ready_seconds: new.min_ready_seconds,
-                    template: new.template.clone(),
-                    current: 0,
-                    ready: 0,
-                    available: 0,
-                    failure: None,
-                });
-            }
-            Effect::ScaleReplicaSet {
-                name,
-                precondition,
-                from,
-                to,
-                annotations,
-            } => {
-                let image = self.image(name);
-                self.log.push(format!("scale {image} {from} -> {to}"));
-                let set = self.sets.iter_mut().find(|set| set.name == *name).unwrap();
-                assert_eq!(set.resource_version, precondition.resource_version);
-                assert_eq!(set.replicas, *from);
-                set.replicas = *to;
-                // Pods that are not available go first.
-                set.available = set.available.min(*to);
-                set.ready = set.ready.min(*to);
-                merge(&mut set.annotations, annotations);
-                set.resource_version = version;
-            }
-            Effect::UpdateReplicaSet {
-                name,
-                precondition,
-                annotations,
-                adopt,
-                min_ready_seconds,
-            } => {
-                let owner = self.rollout.metadata.uid.clone();
-                let set = self.sets.iter_mut().find(|set| set.name == *name).unwrap();
-                assert_eq!(set.resource_version, precondition.resource_version);
-                merge(&mut set.annotations, annotations);
-                if *adopt {
-                    set.owner = owner;
-                }
-                set.min_ready_seconds = min_ready_seconds.unwrap_or(set.min_ready_seconds);
-                set.resource_version = version;
-            }
-            Effect::DeleteReplicaSet { name, .. } => {
-                let image = self.image(name);
-                self.log.push(format!("delete {image}"));
-                self.sets.retain(|set| set.name != *name);
-            }
-            Effect::SelectPods {
-                service,
-                precondition,
-                hash,
-            } => {
-                let image = self.image_of_hash(hash.as_deref().unwrap());
-                self.log.push(format!("select {service} {image}"));
-                let owner = self.rollout.metadata.name.clone().unwrap();
-                let service = self.services.get_mut(service).unwrap();
-                assert_eq!(service.resource_version, precondition.resource_version);
-                service
-                    .selector
-                    .insert(names::POD_TEMPLATE_HASH.to_owned(), hash.clone().unwrap());
-                service
-                    .annotations
-                    .insert(names::MANAGED_BY_ROLLOUTS.to_owned(), owner);
-                service.resource_version = version;
-            }
-            Effect::SetTraffic(Split { canary, .. }) => {
-                self.log.push(format!("weight {canary}"));
-                self.weights.push(*canary);
-                for route in self.routes.iter_mut().filter(|route| route.is_ok()) {
-                    *route = Ok(*canary);
-                }
-            }
-            Effect::CreateAnalysisRun(run) => {
-                let name = run.metadata.name.clone().unwrap();
-                if self
-                    .runs
-                    .iter()
-                    .any(|known| known.metadata.name == run.metadata.name)
-                {
-                    return;
-                }
-                let mut run = (**run).clone();
-                self.log.push(format!("measure {}", self.short(&name)));
-                run.metadata.uid = Some(format!("uid-{name}"));
-                run.metadata.resource_version = Some(version);
-                run.metadata.creation_timestamp = Some(Time(self.now));
-                self.runs.push(run);
-            }
-            Effect::TerminateAnalysisRun { name } => {
-                self.log.push(format!("terminate {}", self.short(name)));
-                let run = self
-                    .runs
-                    .iter_mut()
-                    .find(|run| run.metadata.name.as_ref() == Some(name))
-                    .unwrap();
-                run.spec.terminate = Some(true);
-            }
-            Effect::DeleteAnalysisRun { name, .. } => {
-                self.runs
-                    .retain(|run| run.metadata.name.as_ref() != Some(name));
-            }
-        }
-    }
-
     fn image_of(&self, template: &PodTemplate) -> String {
         template
             .images()
@@ -571,6 +386,20 @@ impl Cluster {
             .iter()
             .find(|set| self.image_of(&set.template) == image)
             .unwrap()
+    }
+
+    /// The revision that an image has, or would get.
+    pub(crate) fn set_revision(&self, image: &str) -> i64 {
+        let others = self
+            .sets
+            .iter()
+            .filter(|set| self.image_of(&set.template) != image);
+        let next = others.map(ReplicaSet::revision).max().unwrap_or(0) + 1;
+        let own = self
+            .sets
+            .iter()
+            .find(|set| self.image_of(&set.template) == image);
+        next.max(own.map_or(0, ReplicaSet::revision))
     }
 
     /// Pods of an image; 0 without a set.
@@ -664,14 +493,5 @@ impl Cluster {
                 .map(|condition| (&condition.kind, (&condition.status, &condition.reason)))
                 .collect::<BTreeMap<_, _>>(),
         })
-    }
-}
-
-fn merge(into: &mut BTreeMap<String, String>, changes: &BTreeMap<String, Option<String>>) {
-    for (key, value) in changes {
-        match value {
-            Some(value) => into.insert(key.clone(), value.clone()),
-            None => into.remove(key),
-        };
     }
 }

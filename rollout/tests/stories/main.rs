@@ -1,11 +1,18 @@
 //! Stories of rollouts, told by driving `decide` over a cluster of plain data.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "in a test a wrong assumption is a failure"
+)]
+
 mod abort;
 mod analysis;
 mod basic;
 mod crash;
 mod events;
 mod fixtures;
+mod fuzz;
 mod history;
 mod people;
 mod routed;
