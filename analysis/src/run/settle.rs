@@ -1,5 +1,7 @@
 //! From counters to phases, of the metrics and of the run, until nothing changes any more.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use sluice_crds::Time;
 use sluice_crds::analysis::{AnalysisRunStatus, MetricResult, RunSummary};
@@ -29,6 +31,13 @@ pub(super) fn settle(
 ) {
     let mut hurry;
     let mut terminating;
+    // What this very plan cancels is not in flight any more.
+    let cancelled = |plan: &RunPlan| {
+        plan.cancel
+            .iter()
+            .map(|cancel| cancel.metric.clone())
+            .collect()
+    };
     loop {
         let worst = worst_end(&plan.status, prepared).map(|(_, phase)| phase);
         terminating = terminate || worst.is_some_and(Phase::bad);
@@ -37,8 +46,9 @@ pub(super) fn settle(
         if terminating && may_cancel {
             end_measurements(plan, prepared, now);
         }
+        let cancelled: BTreeSet<String> = cancelled(plan);
         let changed = assess_metrics(plan, prepared, |name| {
-            terminating && (hurry || !in_flight(name))
+            terminating && (hurry || cancelled.contains(name) || !in_flight(name))
         });
         if !changed {
             break;

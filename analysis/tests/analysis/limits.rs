@@ -155,6 +155,25 @@ fn a_limit_may_be_a_number_in_a_text() {
 }
 
 #[test]
+fn of_several_limits_that_are_passed_the_last_one_counts() {
+    let mut story = Story::new(run(vec![metric(|_| {})]));
+    story.step(&mut |_, _| outcome('s'));
+    // As another controller may have left it.
+    let results = story
+        .run
+        .status
+        .as_mut()
+        .unwrap()
+        .metric_results
+        .as_mut()
+        .unwrap();
+    results[0].failed = Some(1);
+    results[0].inconclusive = Some(1);
+    story.decide();
+    assert_eq!(phase(&story.run), Phase::Inconclusive);
+}
+
+#[test]
 fn counters_are_left_out_when_zero_and_errors_in_a_row_start_again() {
     let mut story = Story::new(run(vec![metric(|_| {})]));
     let mut letters = "sse".chars();

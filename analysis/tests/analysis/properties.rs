@@ -3,11 +3,26 @@
 use std::collections::BTreeSet;
 
 use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 use sluice_analysis::{Outcome, Phase, absorb, decide};
 use sluice_crds::IntOrString;
 use sluice_crds::analysis::{AnalysisRun, AnalysisRunSpec, DryRun, Metric};
 
 use super::support::{at, error, metric, value};
+
+/// The same cases every time, unless `PROPTEST_RNG_SEED` and `PROPTEST_CASES` ask for others.
+fn config() -> ProptestConfig {
+    let asked = ProptestConfig::default();
+    ProptestConfig {
+        cases: asked.cases.max(1_000),
+        rng_seed: match asked.rng_seed {
+            RngSeed::Random => RngSeed::Fixed(20_260_817),
+            fixed @ RngSeed::Fixed(_) => fixed,
+        },
+        failure_persistence: None,
+        ..asked
+    }
+}
 
 const NAMES: [&str; 3] = ["a", "b", "c"];
 
@@ -132,7 +147,7 @@ fn check_counters(run: &AnalysisRun) -> Result<(), TestCaseError> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(config())]
 
     #[test]
     fn counters_add_up_and_a_finished_run_never_changes(run in runs(), happenings in happenings()) {

@@ -100,6 +100,37 @@ fn a_bad_metric_stops_new_measurements_and_the_run_ends_when_nothing_is_in_fligh
 }
 
 #[test]
+fn a_good_metric_that_is_in_flight_may_still_fail_the_run() {
+    let mut story = Story::new(run(vec![inconclusive("a"), repeated("b", "10s", 0)]));
+    story.decide();
+    story.absorb("b", value(0.99));
+    story.in_flight.insert("b".to_owned());
+    story.absorb("a", value(0.7));
+    story.decide();
+    assert_eq!(result(&story.run, "b").phase, "Running");
+    story.absorb("b", value(0.1));
+    assert_eq!(phase(&story.run), Phase::Failed);
+}
+
+#[test]
+fn a_job_that_is_being_looked_at_is_ended_with_the_run() {
+    let mut story = Story::new(run(vec![metric("job"), inconclusive("a")]));
+    story.decide();
+    story.absorb(
+        "job",
+        Outcome::Resume {
+            resume_at: None,
+            metadata: BTreeMap::new(),
+        },
+    );
+    story.in_flight.insert("job".to_owned());
+    story.absorb("a", value(0.7));
+    let plan = story.decide();
+    assert_eq!(plan.cancel.len(), 1);
+    assert_eq!(phase(&story.run), Phase::Inconclusive);
+}
+
+#[test]
 fn a_dry_run_metric_decides_nothing_and_is_counted_apart() {
     let mut dry = run(vec![metric("rate"), metric("trial-latency")]);
     dry.spec.dry_run = dry_run("trial-.*");
@@ -301,6 +332,19 @@ fn the_resolved_query_is_told() {
         result(&story.run, "rate").metadata.unwrap()["ResolvedPrometheusQuery"],
         "rate(requests{job=\"web\"}[5m])"
     );
+}
+
+#[test]
+fn an_empty_value_is_a_value() {
+    let mut told = run(vec![{
+        let mut metric = metric("rate");
+        metric.provider.prometheus.as_mut().unwrap().query = Some("up{{args.suffix}}".to_owned());
+        metric
+    }]);
+    told.spec.args = Some(vec![argument("suffix", "")]);
+    let plan = Story::new(told).decide();
+    let query = plan.measure[0].metric.provider.prometheus.as_ref().unwrap();
+    assert_eq!(query.query.as_deref(), Some("up"));
 }
 
 #[test]

@@ -133,6 +133,7 @@ fn what_upstream_takes_is_taken() {
         },
         Metric {
             failure_limit: number(5),
+            inconclusive_limit: number(5),
             ..repeated("limit-is-count", "1m", 5)
         },
     ] {

@@ -1,0 +1,29 @@
+//! The fuzz targets of `fuzz/` as plain tests: the same bytes every time, so that a failure stays one.
+
+use proptest::collection::vec;
+use proptest::prelude::any;
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+
+#[path = "../../fuzz/src/condition.rs"]
+mod condition;
+
+fn try_many(target: fn(&[u8])) {
+    let config = Config {
+        cases: 4000,
+        failure_persistence: None,
+        ..Config::default()
+    };
+    let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
+    let outcome = TestRunner::new_with_rng(config, rng).run(&vec(any::<u8>(), 0..120), |bytes| {
+        target(&bytes);
+        Ok(())
+    });
+    if let Err(error) = outcome {
+        panic!("{error}");
+    }
+}
+
+#[test]
+fn condition() {
+    try_many(condition::run);
+}
