@@ -22,7 +22,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::analysis::AnalysisRuns;
-use crate::application;
+use crate::application::Applications;
 use crate::config::Config;
 use crate::rollout::Rollouts;
 
@@ -38,9 +38,21 @@ pub async fn run(
     client: kube::Client,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
+    run_with_clock(config, client, stop, Arc::new(SystemClock)).await
+}
+
+/// The same with another clock: tests let wall time follow tokio's timers.
+///
+/// # Errors
+/// As [`run`].
+pub async fn run_with_clock(
+    config: Config,
+    client: kube::Client,
+    stop: CancellationToken,
+    clock: Arc<dyn Clock>,
+) -> anyhow::Result<()> {
     let metrics = Metrics::install();
     metrics.collect(Box::new(about));
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let api = Api::new(client, config.qps, config.burst);
     let fence = if config.leader_elect {
         Fence::shut()
@@ -82,6 +94,21 @@ pub async fn run(
         .loops
         .analysis
         .then(|| AnalysisRuns::start(&ctx, &config));
+    let applications = if config.loops.applications {
+        let applications = Applications::start(&ctx, &config.applications)?;
+        let address = SocketAddr::new(config.bind, config.applications.webhook_port);
+        let (bound, serving) = applications
+            .webhooks(address, end.clone())
+            .await
+            .with_context(|| {
+                format!("cannot open the webhook port {address}; set --webhook-port to a free one")
+            })?;
+        tracing::info!(%bound, "webhook port open");
+        background.spawn(serving);
+        Some(applications)
+    } else {
+        None
+    };
     if !wait_for_caches(&caches, &stop).await {
         return Ok(());
     }
@@ -119,12 +146,10 @@ pub async fn run(
             anyhow::Ok(())
         });
     }
-    if config.loops.applications {
-        let (ctx, settings) = (ctx.clone(), config.applications.clone());
+    if let Some(applications) = applications {
         loops.spawn(async move {
-            application::run(ctx, settings)
-                .await
-                .context("the sync loop ended")
+            applications.run().await;
+            anyhow::Ok(())
         });
     }
     tracing::info!(loops = ?config.loops, "acting");

@@ -5,7 +5,7 @@ use std::fmt;
 use serde_json::Value;
 
 /// A kind, without its version: two versions of a kind are the same objects.
-#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct GroupKind {
     /// API group; empty for the core group.
     pub group: String,
@@ -31,7 +31,7 @@ impl fmt::Display for GroupKind {
 }
 
 /// One object of the cluster.
-#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key {
     /// Its kind.
     pub kind: GroupKind,

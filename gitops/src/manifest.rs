@@ -40,6 +40,9 @@ pub struct Target {
     pub hook: Option<Hook>,
     /// The object, with its namespace and its tracking stamp.
     pub object: Value,
+    /// Whether it may only be applied to the version of the live object that was looked at: it holds values that
+    /// somebody else (a Rollout) changes, copied from there.
+    pub fenced: bool,
 }
 
 /// All objects that one rendering wants.
@@ -313,6 +316,7 @@ fn place(mut object: Value, hook: Option<Hook>, placement: &Placement, scope: &S
         key,
         hook,
         object,
+        fenced: false,
     }
 }
 

@@ -57,9 +57,19 @@ pub fn level(app: &Application, memory: &Memory, interval: Interval, now: Timest
         Some(_) => Level::Latest,
     };
     let asked = asked.max(memory.requested.unwrap_or_default());
-    // An order without a revision means the newest one.
-    let newest_wanted = app.operation.as_ref().is_some_and(|operation| {
-        let started = app
+    let due = next(app, memory, interval).is_none_or(|at| now >= at);
+    if due || wants_newest(app) || memory.sources != app.spec.sources() {
+        asked.max(Level::Latest)
+    } else {
+        asked
+    }
+}
+
+/// Whether the Application holds an order to sync to the newest revision that has not been begun.
+#[must_use]
+pub fn wants_newest(app: &Application) -> bool {
+    app.operation.as_ref().is_some_and(|operation| {
+        let begun = app
             .status
             .as_ref()
             .and_then(|status| status.operation_state.as_ref())
@@ -70,14 +80,8 @@ pub fn level(app: &Application, memory: &Memory, interval: Interval, now: Timest
                 .is_some_and(|revision| !revision.is_empty())
                 || sync.revisions.as_ref().is_some_and(|list| !list.is_empty())
         });
-        !started && !pinned
-    });
-    let due = next(app, memory, interval).is_none_or(|at| now >= at);
-    if due || newest_wanted || memory.sources != app.spec.sources() {
-        asked.max(Level::Latest)
-    } else {
-        asked
-    }
+        !begun && !pinned
+    })
 }
 
 /// When the next look is due; `None` when there was none yet.

@@ -702,6 +702,7 @@ fn apply(setting: &Setting<'_>, task: &Task, dry_run: bool) -> Option<AppEffect>
         validate: task.options.validate,
         dry_run,
         managed_fields,
+        fenced: task.fenced,
         resource_version: live
             .map(|live| text(live, "/metadata/resourceVersion").to_owned())
             .filter(|version| !version.is_empty()),

@@ -93,7 +93,9 @@ pub struct Apply {
     pub dry_run: bool,
     /// `metadata.managedFields` to write first, with fields taken over from client-side apply.
     pub managed_fields: Option<Vec<Value>>,
-    /// resourceVersion of the live object, for `replace` and `managed_fields`.
+    /// Whether it may only be applied to the live object in `resource_version`.
+    pub fenced: bool,
+    /// resourceVersion of the live object, for `fenced`, `replace` and `managed_fields`.
     pub resource_version: Option<String>,
 }
 

@@ -202,7 +202,7 @@ pub(super) fn observe_health(status: &mut ApplicationStatus, setting: &Setting<'
 }
 
 /// Types of conditions that this controller writes; others belong to others and stay.
-const OWN_CONDITIONS: [&str; 10] = [
+const OWN_CONDITIONS: [&str; 11] = [
     "InvalidSpecError",
     "ComparisonError",
     "SyncError",
@@ -212,6 +212,7 @@ const OWN_CONDITIONS: [&str; 10] = [
     "RepeatedResourceWarning",
     "ExcludedResourceWarning",
     "UnsupportedFieldWarning",
+    "SourceWarning",
     "Quarantined",
 ];
 

@@ -44,6 +44,8 @@ pub struct Task {
     pub hook: Option<Hook>,
     /// Options as they hold for the object.
     pub options: SyncOptions,
+    /// See [`Target::fenced`].
+    pub fenced: bool,
 }
 
 impl Task {
@@ -220,6 +222,7 @@ fn apply_task(
         work: Work::Prune,
         hook: None,
         options,
+        fenced: target.fenced,
     };
     let is_synced = input
         .comparison
@@ -299,6 +302,7 @@ fn hook_task(target: &Target, hook: &Hook, phase: Phase, input: &PlanInput<'_>) 
         work: Work::Apply(Box::new(object)),
         hook: Some(hook.clone()),
         options,
+        fenced: false,
     }
 }
 
@@ -320,6 +324,7 @@ fn prune_tasks(input: &PlanInput<'_>) -> Vec<Task> {
                 work: Work::Prune,
                 hook: None,
                 options,
+                fenced: false,
             })
         })
         .collect();
@@ -368,6 +373,7 @@ fn namespace_task(input: &PlanInput<'_>, tasks: &[Task]) -> Option<Task> {
         work: Work::Apply(Box::new(namespace(name, input.namespace_metadata))),
         hook: None,
         options: input.options.clone(),
+        fenced: false,
         key,
     };
     let is_done = input.results.iter().any(|result| task.has_result(result));

@@ -280,7 +280,6 @@ impl Cluster {
     }
 
     pub(crate) fn carry_out(&mut self, plan: AppPlan) -> bool {
-        
         if plan.is_noop(&self.app) {
             return false;
         }
@@ -322,7 +321,7 @@ impl Cluster {
                 .into_iter()
                 .map(|event| format!("{}: {}", event.reason, event.message)),
         );
-        
+
         true
     }
 
