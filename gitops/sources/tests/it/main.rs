@@ -5,6 +5,7 @@ mod cache;
 mod common;
 mod directory;
 mod escapes;
+mod examples;
 mod git_server;
 mod helm;
 mod http;
