@@ -57,16 +57,32 @@ pub enum Request {
 pub fn of_effect(rollout: &Rollout, effect: &Effect) -> Option<Request> {
     let namespace = rollout.metadata.namespace.clone().unwrap_or_default();
     let target = |kind: Kind, name: &str| kind.target(&namespace, name);
-    let own = || target(Kind::Rollout, rollout.metadata.name.as_deref().unwrap_or_default());
+    let own = || {
+        target(
+            Kind::Rollout,
+            rollout.metadata.name.as_deref().unwrap_or_default(),
+        )
+    };
     let own_precondition = Precondition {
         uid: rollout.metadata.uid.clone().unwrap_or_default(),
-        resource_version: rollout.metadata.resource_version.clone().unwrap_or_default(),
+        resource_version: rollout
+            .metadata
+            .resource_version
+            .clone()
+            .unwrap_or_default(),
     };
     Some(match effect {
         Effect::SetTraffic(_) => return None,
         Effect::SetReplicas { replicas } => {
-            let patch = fenced(&own_precondition, json!({ "spec": { "replicas": replicas } }));
-            Request::Merge { target: own(), status: false, patch }
+            let patch = fenced(
+                &own_precondition,
+                json!({ "spec": { "replicas": replicas } }),
+            );
+            Request::Merge {
+                target: own(),
+                status: false,
+                patch,
+            }
         }
         Effect::AnnotateRollout { annotations } => {
             // Without the resourceVersion: the annotations are derived and ours, and the status patch that follows in the
@@ -74,53 +90,102 @@ pub fn of_effect(rollout: &Rollout, effect: &Effect) -> Option<Request> {
             let patch = json!({
                 "metadata": { "uid": own_precondition.uid, "annotations": annotations }
             });
-            Request::Merge { target: own(), status: false, patch }
+            Request::Merge {
+                target: own(),
+                status: false,
+                patch,
+            }
         }
         Effect::CreateReplicaSet(set) => Request::Create {
             target: target(Kind::ReplicaSet, &set.name),
             object: replica_set(rollout, &namespace, set),
         },
-        Effect::ScaleReplicaSet { name, precondition, to, annotations, .. } => {
+        Effect::ScaleReplicaSet {
+            name,
+            precondition,
+            to,
+            annotations,
+            ..
+        } => {
             let mut change = json!({ "spec": { "replicas": to } });
             annotate(&mut change, annotations);
             let patch = fenced(precondition, change);
-            Request::Merge { target: target(Kind::ReplicaSet, name), status: false, patch }
+            Request::Merge {
+                target: target(Kind::ReplicaSet, name),
+                status: false,
+                patch,
+            }
         }
-        Effect::UpdateReplicaSet { name, precondition, annotations, adopt, min_ready_seconds } => {
+        Effect::UpdateReplicaSet {
+            name,
+            precondition,
+            annotations,
+            adopt,
+            min_ready_seconds,
+        } => {
             let mut change = json!({});
             annotate(&mut change, annotations);
             if *adopt {
-                set(&mut change, "metadata", "ownerReferences", json!([owner_reference(rollout)]));
+                set(
+                    &mut change,
+                    "metadata",
+                    "ownerReferences",
+                    json!([owner_reference(rollout)]),
+                );
             }
             if let Some(seconds) = min_ready_seconds {
                 set(&mut change, "spec", "minReadySeconds", json!(seconds));
             }
             let patch = fenced(precondition, change);
-            Request::Merge { target: target(Kind::ReplicaSet, name), status: false, patch }
+            Request::Merge {
+                target: target(Kind::ReplicaSet, name),
+                status: false,
+                patch,
+            }
         }
         Effect::DeleteReplicaSet { name, precondition } => Request::Delete {
             target: target(Kind::ReplicaSet, name),
             precondition: precondition.clone(),
         },
-        Effect::SelectPods { service, precondition, hash } => {
+        Effect::SelectPods {
+            service,
+            precondition,
+            hash,
+        } => {
             let owner = hash.as_ref().map(|_| rollout.metadata.name.clone());
             let change = json!({
                 "metadata": { "annotations": { names::MANAGED_BY_ROLLOUTS: owner } },
                 "spec": { "selector": { names::POD_TEMPLATE_HASH: hash } }
             });
             let patch = fenced(precondition, change);
-            Request::Merge { target: target(Kind::Service, service), status: false, patch }
+            Request::Merge {
+                target: target(Kind::Service, service),
+                status: false,
+                patch,
+            }
         }
         Effect::CreateAnalysisRun(run) => {
             let name = run.metadata.name.clone().unwrap_or_default();
             let mut object = serde_json::to_value(run).unwrap_or_default();
             set(&mut object, "metadata", "namespace", json!(namespace));
-            set(&mut object, "metadata", "ownerReferences", json!([owner_reference(rollout)]));
-            Request::Create { target: target(Kind::AnalysisRun, &name), object }
+            set(
+                &mut object,
+                "metadata",
+                "ownerReferences",
+                json!([owner_reference(rollout)]),
+            );
+            Request::Create {
+                target: target(Kind::AnalysisRun, &name),
+                object,
+            }
         }
         Effect::TerminateAnalysisRun { name } => {
             let patch = json!({ "spec": { "terminate": true } });
-            Request::Merge { target: target(Kind::AnalysisRun, name), status: false, patch }
+            Request::Merge {
+                target: target(Kind::AnalysisRun, name),
+                status: false,
+                patch,
+            }
         }
         Effect::DeleteAnalysisRun { name, precondition } => Request::Delete {
             target: target(Kind::AnalysisRun, name),
@@ -134,7 +199,11 @@ pub fn of_effect(rollout: &Rollout, effect: &Effect) -> Option<Request> {
 /// It carries only what differs, since people and tools write orders into the same status, and the resourceVersion that
 /// the decision was made on, so that an order that came in between is not overwritten.
 #[must_use]
-pub fn of_status(rollout: &Rollout, status: &RolloutStatus, resource_version: &str) -> Option<Request> {
+pub fn of_status(
+    rollout: &Rollout,
+    status: &RolloutStatus,
+    resource_version: &str,
+) -> Option<Request> {
     let old = serde_json::to_value(rollout.status.clone().unwrap_or_default()).ok()?;
     let new = serde_json::to_value(status).ok()?;
     let difference = difference(&old, &new)?;
@@ -237,14 +306,16 @@ impl Kind {
 
 fn fenced(precondition: &Precondition, mut change: Value) -> Value {
     set(&mut change, "metadata", "uid", json!(precondition.uid));
-    set(&mut change, "metadata", "resourceVersion", json!(precondition.resource_version));
+    set(
+        &mut change,
+        "metadata",
+        "resourceVersion",
+        json!(precondition.resource_version),
+    );
     change
 }
 
-fn annotate(
-    change: &mut Value,
-    annotations: &std::collections::BTreeMap<String, Option<String>>,
-) {
+fn annotate(change: &mut Value, annotations: &std::collections::BTreeMap<String, Option<String>>) {
     if !annotations.is_empty() {
         set(change, "metadata", "annotations", json!(annotations));
     }

@@ -66,7 +66,8 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
             }
         }
         Err(_) => {
-            let note = "The story did not go as promised; everything is left running to be looked at.";
+            let note =
+                "The story did not go as promised; everything is left running to be looked at.";
             terminal.print(&[Line::default().with(Tone::Bad, note)], &[]);
         }
     }
@@ -96,7 +97,10 @@ async fn own(reporter: &Reporter) -> Result<(Stage, Cluster)> {
     deploy::install(helm, &cluster.kubeconfig(), SYSTEM, &[]).await?;
     step.done("");
     let entry = cluster.web_url();
-    let entry = entry.trim_start_matches("http://").parse().context("the router's address")?;
+    let entry = entry
+        .trim_start_matches("http://")
+        .parse()
+        .context("the router's address")?;
     let stage = Stage {
         webhook: deploy::webhook(&client, SYSTEM).await?,
         client,
@@ -140,11 +144,13 @@ fn hints(stage: &Stage, cluster: Option<&Cluster>) {
     println!("  kubectl --namespace demo get rollouts,analysisruns,pods");
     println!("  kubectl --namespace sluice get applications");
     println!("  kubectl sluice --namespace demo get rollout web --watch");
-    println!("  curl --header 'Host: web.demo.local' http://{}/", stage.entry);
+    println!(
+        "  curl --header 'Host: web.demo.local' http://{}/",
+        stage.entry
+    );
     println!("  git clone {}", stage.repository.url);
     if let Some(cluster) = cluster {
         println!("  Prometheus: {}", cluster.prometheus_url());
         println!("  cargo xtask cluster down");
     }
 }
-

@@ -39,7 +39,9 @@ pub(crate) async fn check(root: &Path) -> Result<()> {
     let mut wrong = Vec::new();
     for package in PURE {
         let tree = Command::new("cargo")
-            .args(["tree", "--locked", "--edges", "normal", "--prefix", "none", "--format", "{lib}"])
+            .args([
+                "tree", "--locked", "--edges", "normal", "--prefix", "none", "--format", "{lib}",
+            ])
             .args(["--package", package])
             .dir(root)
             .run()
@@ -49,15 +51,23 @@ pub(crate) async fn check(root: &Path) -> Result<()> {
                 wrong.push(format!("{package} reaches {library}"));
             }
         }
-        let file = root.join(package.trim_start_matches("sluice-")).join("clippy.toml");
+        let file = root
+            .join(package.trim_start_matches("sluice-"))
+            .join("clippy.toml");
         if !file.is_file() {
-            wrong.push(format!("{} is missing: it refuses clocks and I/O", file.display()));
+            wrong.push(format!(
+                "{} is missing: it refuses clocks and I/O",
+                file.display()
+            ));
         }
     }
     wrong.sort();
     wrong.dedup();
     if !wrong.is_empty() {
-        bail!("pure crates must decide and nothing else (docs/architecture.md):\n  {}", wrong.join("\n  "));
+        bail!(
+            "pure crates must decide and nothing else (docs/architecture.md):\n  {}",
+            wrong.join("\n  ")
+        );
     }
     Ok(())
 }

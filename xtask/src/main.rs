@@ -7,9 +7,9 @@ mod generate;
 mod install;
 mod layers;
 mod scenarios;
-mod test;
 mod serve_git;
 mod soak;
+mod test;
 
 use std::process::ExitCode;
 
@@ -47,7 +47,10 @@ enum Command {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(error) => {
             eprintln!("error: cannot start a runtime: {error}");

@@ -28,7 +28,11 @@ pub(crate) async fn cluster(only: &str, keep: bool) -> Result<Count> {
     deploy::install(helm, &cluster.kubeconfig(), "sluice", &[]).await?;
     step.done("");
     let client = cluster.client().await?;
-    let stage = Arc::new(Stage { cluster, client, programs });
+    let stage = Arc::new(Stage {
+        cluster,
+        client,
+        programs,
+    });
     let (passed, failed) = scenarios::run(stage, only).await?;
     if !keep {
         cluster::down(std::path::Path::new(cluster::DEFAULT_STATE)).await?;

@@ -8,7 +8,7 @@ use anyhow::{Result, bail};
 use sluice_e2e::command::{Command, last_lines};
 use sluice_e2e::progress::seconds;
 
-use crate::{layers, scenarios};
+use crate::{generate, layers, scenarios};
 
 /// Tests that passed and failed.
 #[derive(Debug, Clone, Copy, Default)]
@@ -39,28 +39,83 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
     if let Some(only) = &arguments.scenario {
         let count = scenarios::cluster(only, arguments.keep).await?;
         println!("{} passed, {} failed", count.passed, count.failed);
-        return Ok(if count.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+        return Ok(if count.failed == 0 {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        });
     }
     let root = sluice_e2e::product::checkout()?;
     let mut stages = Stages::default();
-    stages.stage("format", cargo(&root, &["fmt", "--all", "--check"], 5)).await;
-    stages.stage("layers", async { layers::check(&root).await.map(one) }).await;
-    let clippy = ["clippy", "--workspace", "--all-targets", "--locked", "--quiet", "--", "-D", "warnings"];
+    stages
+        .stage("format", cargo(&root, &["fmt", "--all", "--check"], 5))
+        .await;
+    stages
+        .stage("layers", async { layers::check(&root).await.map(one) })
+        .await;
+    stages
+        .stage("generated files", async { generate::check(&root).map(one) })
+        .await;
+    let clippy = [
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        "--locked",
+        "--quiet",
+        "--",
+        "-D",
+        "warnings",
+    ];
     stages.stage("clippy", cargo(&root, &clippy, 40)).await;
-    let pure = ["test", "--locked", "--quiet", "--workspace", "--exclude", "sluice-e2e"];
-    stages.stage("unit, simulation and fake-server tests", cargo(&root, &pure, 40)).await;
-    let harness = ["test", "--locked", "--quiet", "--package", "sluice-e2e", "--lib"];
-    stages.stage("harness tests", cargo(&root, &harness, 20)).await;
+    let pure = [
+        "test",
+        "--locked",
+        "--quiet",
+        "--workspace",
+        "--exclude",
+        "sluice-e2e",
+    ];
+    stages
+        .stage(
+            "unit, simulation and fake-server tests",
+            cargo(&root, &pure, 40),
+        )
+        .await;
+    let harness = [
+        "test",
+        "--locked",
+        "--quiet",
+        "--package",
+        "sluice-e2e",
+        "--lib",
+    ];
+    stages
+        .stage("harness tests", cargo(&root, &harness, 20))
+        .await;
     if !arguments.fast {
-        let api_server = ["test", "--locked", "--quiet", "--package", "sluice-e2e", "--tests"];
-        stages.stage("real API server", cargo(&root, &api_server, 20)).await;
-        stages.stage("real cluster", scenarios::cluster("", arguments.keep)).await;
+        let api_server = [
+            "test",
+            "--locked",
+            "--quiet",
+            "--package",
+            "sluice-e2e",
+            "--tests",
+        ];
+        stages
+            .stage("real API server", cargo(&root, &api_server, 20))
+            .await;
+        stages
+            .stage("real cluster", scenarios::cluster("", arguments.keep))
+            .await;
     }
     Ok(stages.finish())
 }
 
 fn one((): ()) -> Count {
-    Count { passed: 1, failed: 0 }
+    Count {
+        passed: 1,
+        failed: 0,
+    }
 }
 
 #[derive(Default)]
@@ -78,7 +133,10 @@ impl Stages {
         match outcome {
             Ok(count) => {
                 let mark = if count.failed == 0 { "ok" } else { "FAILED" };
-                println!("{mark:<7}{name:<42}{:>5} passed {:>3} failed {time:>9}", count.passed, count.failed);
+                println!(
+                    "{mark:<7}{name:<42}{:>5} passed {:>3} failed {time:>9}",
+                    count.passed, count.failed
+                );
                 self.count.passed += count.passed;
                 self.count.failed += count.failed;
             }
@@ -93,7 +151,11 @@ impl Stages {
         let time = self.began.map_or(Duration::ZERO, |began| began.elapsed());
         println!("\nAll stages took {}.", seconds(time));
         println!("{} passed, {} failed", self.count.passed, self.count.failed);
-        if self.count.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        if self.count.failed == 0 {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        }
     }
 }
 
@@ -127,7 +189,12 @@ fn counted(text: &str) -> Count {
     for line in text.lines().filter(|line| line.starts_with("test result:")) {
         let number = |word: &str| {
             line.split(';')
-                .find_map(|part| part.trim().strip_suffix(word)?.rsplit(' ').find(|word| !word.is_empty()))
+                .find_map(|part| {
+                    part.trim()
+                        .strip_suffix(word)?
+                        .rsplit(' ')
+                        .find(|word| !word.is_empty())
+                })
                 .and_then(|number| number.parse::<usize>().ok())
                 .unwrap_or(0)
         };

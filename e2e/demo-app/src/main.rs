@@ -52,7 +52,9 @@ async fn main() -> std::io::Result<()> {
         failed: AtomicU64::new(0),
     });
     let listener = tokio::net::TcpListener::bind(("0.0.0.0", args.port)).await?;
-    axum::serve(listener, router(app)).with_graceful_shutdown(terminated()).await
+    axum::serve(listener, router(app))
+        .with_graceful_shutdown(terminated())
+        .await
 }
 
 /// Resolves on SIGTERM, after a moment in which endpoints and routers take the pod out: requests that are still sent to
@@ -79,8 +81,17 @@ async fn answer(State(app): State<Arc<App>>) -> Response {
     let fails = fails(nth, app.fail_percent);
     let counter = if fails { &app.failed } else { &app.succeeded };
     counter.fetch_add(1, Ordering::Relaxed);
-    let code = if fails { StatusCode::INTERNAL_SERVER_ERROR } else { StatusCode::OK };
-    (code, [("x-version", app.version.clone())], format!("{}\n", app.version)).into_response()
+    let code = if fails {
+        StatusCode::INTERNAL_SERVER_ERROR
+    } else {
+        StatusCode::OK
+    };
+    (
+        code,
+        [("x-version", app.version.clone())],
+        format!("{}\n", app.version),
+    )
+        .into_response()
 }
 
 /// Whether the request with this number (from 0) fails, so that of any 100 in a row exactly `percent` do.
@@ -89,13 +100,19 @@ fn fails(nth: u64, percent: u64) -> bool {
 }
 
 async fn healthz(State(app): State<Arc<App>>) -> StatusCode {
-    if Instant::now() >= app.ready_at { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }
+    if Instant::now() >= app.ready_at {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    }
 }
 
 async fn metrics(State(app): State<Arc<App>>) -> String {
     let version = &app.version;
-    let (succeeded, failed) =
-        (app.succeeded.load(Ordering::Relaxed), app.failed.load(Ordering::Relaxed));
+    let (succeeded, failed) = (
+        app.succeeded.load(Ordering::Relaxed),
+        app.failed.load(Ordering::Relaxed),
+    );
     format!(
         "# HELP http_requests_total Requests answered.\n\
          # TYPE http_requests_total counter\n\

@@ -25,7 +25,11 @@ impl Count {
     /// Failures in percent; 0 without requests.
     #[must_use]
     pub fn error_percent(&self) -> f64 {
-        if self.requests == 0 { 0.0 } else { self.failed as f64 * 100.0 / self.requests as f64 }
+        if self.requests == 0 {
+            0.0
+        } else {
+            self.failed as f64 * 100.0 / self.requests as f64
+        }
     }
 }
 
@@ -51,8 +55,14 @@ impl Load {
     /// # Errors
     /// When the target is not on loopback or the rate is not in 1..=2000.
     pub fn start(target: SocketAddr, host: &str, rate: u32, limit: Duration) -> Result<Self> {
-        ensure!(target.ip().is_loopback(), "load is sent to loopback addresses only, not to {target}");
-        ensure!((1..=2000).contains(&rate), "a rate of {rate} requests/s is not in 1..=2000");
+        ensure!(
+            target.ip().is_loopback(),
+            "load is sent to loopback addresses only, not to {target}"
+        );
+        ensure!(
+            (1..=2000).contains(&rate),
+            "a rate of {rate} requests/s is not in 1..=2000"
+        );
         let client = reqwest::Client::builder()
             .timeout(Duration::from_secs(5))
             .pool_max_idle_per_host(32)
@@ -141,7 +151,11 @@ fn record(seen: &Mutex<Seen>, version: String, failed: bool) {
     add(&mut seen.total, &version, failed);
     let now = Instant::now();
     seen.recent.push_back((now, version, failed));
-    while seen.recent.front().is_some_and(|(at, ..)| now - *at > Duration::from_secs(60)) {
+    while seen
+        .recent
+        .front()
+        .is_some_and(|(at, ..)| now - *at > Duration::from_secs(60))
+    {
         seen.recent.pop_front();
     }
 }
@@ -153,5 +167,6 @@ fn add(counts: &mut Counts, version: &str, failed: bool) {
 }
 
 fn lock(seen: &Mutex<Seen>) -> std::sync::MutexGuard<'_, Seen> {
-    seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    seen.lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
 }

@@ -62,11 +62,21 @@ pub fn panel(state: &State) -> Vec<Line> {
             .with(tone(&state.sync), state.sync.clone())
             .with(Tone::Dim, format!(" to {}  ", state.synced))
             .with(tone(&state.health), state.health.clone())
-            .with(Tone::Bad, if state.quarantine.is_some() { "  Quarantined" } else { "" }),
+            .with(
+                Tone::Bad,
+                if state.quarantine.is_some() {
+                    "  Quarantined"
+                } else {
+                    ""
+                },
+            ),
         label("Rollout")
             .with(tone(&state.phase), state.phase.clone())
             .with(Tone::Dim, format!("  step {}  ", state.step))
-            .with(Tone::Plain, state.message.chars().take(60).collect::<String>()),
+            .with(
+                Tone::Plain,
+                state.message.chars().take(60).collect::<String>(),
+            ),
         label("Pods").with(
             Tone::Plain,
             state
@@ -98,7 +108,10 @@ pub fn panel(state: &State) -> Vec<Line> {
     }
     lines.push(errors.with(
         Tone::Dim,
-        format!("limit 5 %   users: {} of {} requests failed", total.failed, total.requests),
+        format!(
+            "limit 5 %   users: {} of {} requests failed",
+            total.failed, total.requests
+        ),
     ));
     lines.push(label("Waiting for").with(Tone::Dim, format!("{} ", state.waiting_for)));
     lines
@@ -110,7 +123,10 @@ fn bar(line: Line, canary: f64, state: &State) -> Line {
     let line = line
         .with(Tone::Good, "█".repeat(BAR - filled))
         .with(Tone::New, "█".repeat(filled))
-        .with(Tone::Good, format!("  {} {:.1} %", state.stable, 100.0 - canary));
+        .with(
+            Tone::Good,
+            format!("  {} {:.1} %", state.stable, 100.0 - canary),
+        );
     if state.canary.is_empty() {
         line
     } else {

@@ -36,7 +36,10 @@ pub fn draw() -> Result<(PathBuf, String)> {
     let root = checkout()?;
     let path = root.join(RECORDING);
     let text = std::fs::read_to_string(&path).with_context(|| {
-        format!("cannot read {}: `cargo xtask demo --record` makes it", path.display())
+        format!(
+            "cannot read {}: `cargo xtask demo --record` makes it",
+            path.display()
+        )
     })?;
     let lines: Vec<Line> =
         serde_json::from_str(&text).with_context(|| format!("{} is damaged", path.display()))?;

@@ -43,7 +43,10 @@ impl Line {
     /// Adds a piece.
     #[must_use]
     pub fn with(mut self, tone: Tone, text: impl Into<String>) -> Self {
-        self.0.push(Span { text: text.into(), tone });
+        self.0.push(Span {
+            text: text.into(),
+            tone,
+        });
         self
     }
 
@@ -64,7 +67,12 @@ impl Line {
     /// The text without tones.
     #[must_use]
     pub fn plain(&self) -> String {
-        self.0.iter().map(|span| span.text.as_str()).collect::<String>().trim_end().to_owned()
+        self.0
+            .iter()
+            .map(|span| span.text.as_str())
+            .collect::<String>()
+            .trim_end()
+            .to_owned()
     }
 
     /// The text with terminal colours, cut to `width` characters.
@@ -101,15 +109,26 @@ impl Terminal {
     #[must_use]
     pub fn stdout() -> Self {
         let live = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-        let width = std::env::var("COLUMNS").ok().and_then(|text| text.parse().ok()).unwrap_or(100);
-        Self { live, width, drawn: 0 }
+        let width = std::env::var("COLUMNS")
+            .ok()
+            .and_then(|text| text.parse().ok())
+            .unwrap_or(100);
+        Self {
+            live,
+            width,
+            drawn: 0,
+        }
     }
 
     /// Prints lines that stay, above the panel.
     pub fn print(&mut self, lines: &[Line], panel: &[Line]) {
         let mut out = self.erased();
         for line in lines {
-            let text = if self.live { line.ansi(self.width) } else { line.plain() };
+            let text = if self.live {
+                line.ansi(self.width)
+            } else {
+                line.plain()
+            };
             let _ = writeln!(out, "{text}");
         }
         self.finish(out, panel);
@@ -124,7 +143,11 @@ impl Terminal {
     }
 
     fn erased(&self) -> String {
-        if self.drawn == 0 { String::new() } else { format!("\x1b[{}A\x1b[J", self.drawn) }
+        if self.drawn == 0 {
+            String::new()
+        } else {
+            format!("\x1b[{}A\x1b[J", self.drawn)
+        }
     }
 
     fn finish(&mut self, mut out: String, panel: &[Line]) {
@@ -195,7 +218,10 @@ pub fn svg(title: &str, lines: &[Line]) -> String {
 }
 
 fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
 }
 
 #[cfg(test)]
@@ -204,7 +230,9 @@ mod tests {
 
     #[test]
     fn a_pipe_gets_plain_text_and_a_terminal_gets_colours_cut_to_its_width() {
-        let line = Line::default().column(Tone::Dim, "Git", 6).with(Tone::Bad, "v3 < 5 %");
+        let line = Line::default()
+            .column(Tone::Dim, "Git", 6)
+            .with(Tone::Bad, "v3 < 5 %");
         assert_eq!(line.plain(), "Git   v3 < 5 %");
         assert_eq!(line.ansi(8), "\x1b[2mGit   \x1b[0m\x1b[31mv3\x1b[0m");
     }
@@ -212,6 +240,9 @@ mod tests {
     #[test]
     fn a_picture_escapes_what_it_shows() {
         let picture = svg("a & b", &[Line::default().with(Tone::Bad, "80 % < 95 %")]);
-        assert!(picture.contains("80 % &lt; 95 %") && picture.contains("a &amp; b"), "{picture}");
+        assert!(
+            picture.contains("80 % &lt; 95 %") && picture.contains("a &amp; b"),
+            "{picture}"
+        );
     }
 }

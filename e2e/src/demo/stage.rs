@@ -38,7 +38,11 @@ pub fn kind(group: &str, version: &str, kind: &str, plural: &str) -> ApiResource
     ApiResource {
         group: group.to_owned(),
         version: version.to_owned(),
-        api_version: if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") },
+        api_version: if group.is_empty() {
+            version.to_owned()
+        } else {
+            format!("{group}/{version}")
+        },
         kind: kind.to_owned(),
         plural: plural.to_owned(),
     }
@@ -56,7 +60,12 @@ impl Stage {
     /// # Errors
     /// When the API server does not answer.
     pub async fn rollout(&self) -> Result<Value> {
-        self.get(NAMESPACE, &kind("argoproj.io", "v1alpha1", "Rollout", "rollouts"), "web").await
+        self.get(
+            NAMESPACE,
+            &kind("argoproj.io", "v1alpha1", "Rollout", "rollouts"),
+            "web",
+        )
+        .await
     }
 
     /// The Application; `Null` while there is none.
@@ -85,7 +94,11 @@ impl Stage {
         let route = kind("gateway.networking.k8s.io", "v1", "HTTPRoute", "httproutes");
         let route = self.get(NAMESPACE, &route, "web").await?;
         let sets = kind("apps", "v1", "ReplicaSet", "replicasets");
-        let sets = match self.api(NAMESPACE, &sets).list(&ListParams::default()).await {
+        let sets = match self
+            .api(NAMESPACE, &sets)
+            .list(&ListParams::default())
+            .await
+        {
             Ok(list) => list.items,
             Err(kube::Error::Api(_)) => Vec::new(),
             Err(error) => return Err(error.into()),
@@ -96,23 +109,37 @@ impl Stage {
         for set in &sets {
             let set = serde_json::to_value(set)?;
             let version = version_of(&set);
-            versions.insert(text(&set, "/metadata/labels/rollouts-pod-template-hash"), version.clone());
-            let (ready, wanted) =
-                (number(&set, "/status/readyReplicas"), number(&set, "/spec/replicas"));
+            versions.insert(
+                text(&set, "/metadata/labels/rollouts-pod-template-hash"),
+                version.clone(),
+            );
+            let (ready, wanted) = (
+                number(&set, "/status/readyReplicas"),
+                number(&set, "/spec/replicas"),
+            );
             if ready + wanted > 0 {
                 state.pods.push((version, ready, wanted));
             }
         }
         state.pods.sort();
         let version = |pointer: &str| {
-            versions.get(&text(&rollout, pointer)).cloned().unwrap_or_default()
+            versions
+                .get(&text(&rollout, pointer))
+                .cloned()
+                .unwrap_or_default()
         };
         state.stable = version("/status/stableRS");
         let current = version("/status/currentPodHash");
-        state.canary = if current == state.stable { String::new() } else { current };
+        state.canary = if current == state.stable {
+            String::new()
+        } else {
+            current
+        };
         state.phase = text(&rollout, "/status/phase");
         state.message = text(&rollout, "/status/message");
-        let steps = rollout.pointer("/spec/strategy/canary/steps").and_then(Value::as_array);
+        let steps = rollout
+            .pointer("/spec/strategy/canary/steps")
+            .and_then(Value::as_array);
         state.step = format!(
             "{}/{}",
             number(&rollout, "/status/currentStepIndex"),
@@ -121,7 +148,10 @@ impl Stage {
         state.wanted = weight(&route, "web-canary");
 
         state.sync = text(&application, "/status/sync/status");
-        state.synced = text(&application, "/status/sync/revision").chars().take(7).collect();
+        state.synced = text(&application, "/status/sync/revision")
+            .chars()
+            .take(7)
+            .collect();
         state.health = text(&application, "/status/health/status");
         state.quarantine = condition(&application, "Quarantined");
         Ok(())
@@ -141,7 +171,9 @@ pub fn condition(application: &Value, kind: &str) -> Option<String> {
 
 /// Weight of one backend of a route, in percent of all.
 fn weight(route: &Value, service: &str) -> i32 {
-    let backends = route.pointer("/spec/rules/0/backendRefs").and_then(Value::as_array);
+    let backends = route
+        .pointer("/spec/rules/0/backendRefs")
+        .and_then(Value::as_array);
     let (mut own, mut all) = (0, 0);
     for backend in backends.into_iter().flatten() {
         let weight = backend.get("weight").and_then(Value::as_i64).unwrap_or(1);
@@ -161,7 +193,11 @@ fn version_of(set: &Value) -> String {
 /// The text at a JSON pointer; empty when there is none.
 #[must_use]
 pub fn text(value: &Value, pointer: &str) -> String {
-    value.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned()
+    value
+        .pointer(pointer)
+        .and_then(Value::as_str)
+        .unwrap_or_default()
+        .to_owned()
 }
 
 /// The whole number at a JSON pointer; 0 when there is none.

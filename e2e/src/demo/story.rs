@@ -68,7 +68,10 @@ pub async fn play(stage: &Stage, terminal: &mut Terminal) -> Result<Told> {
     let told = teller.tell().await;
     watcher.abort();
     told?;
-    Ok(Told { chapters: teller.chapters, picture: teller.picture })
+    Ok(Told {
+        chapters: teller.chapters,
+        picture: teller.picture,
+    })
 }
 
 struct Teller<'a> {
@@ -102,7 +105,10 @@ impl Teller<'_> {
             ("web/rollout.yaml", ROLLOUT.to_owned()),
             ("web/services.yaml", SERVICES.to_owned()),
             ("web/route.yaml", ROUTE.to_owned()),
-            ("web/analysis.yaml", ANALYSIS.replace("http://10.240.0.1:9090", &self.stage.prometheus)),
+            (
+                "web/analysis.yaml",
+                ANALYSIS.replace("http://10.240.0.1:9090", &self.stage.prometheus),
+            ),
         ];
         self.push("web: v1", &files).await?;
         let url = &self.stage.repository.url;
@@ -117,36 +123,56 @@ impl Teller<'_> {
         let url = format!("http://{}/", self.stage.entry);
         let deadline = Instant::now() + Duration::from_secs(60);
         loop {
-            let answer = client.get(&url).header("Host", "web.demo.local").send().await;
+            let answer = client
+                .get(&url)
+                .header("Host", "web.demo.local")
+                .send()
+                .await;
             if answer.is_ok_and(|answer| answer.status().is_success()) {
                 break;
             }
-            ensure!(Instant::now() < deadline, "the router does not answer for web.demo.local at {url}");
+            ensure!(
+                Instant::now() < deadline,
+                "the router does not answer for web.demo.local at {url}"
+            );
             self.tick().await?;
         }
         let hour = Duration::from_secs(1800);
         self.load = Some(Load::start(self.stage.entry, "web.demo.local", RATE, hour)?);
-        self.end(began, "v1 is pushed, Sluice deploys it", "5 pods, all traffic on v1")
+        self.end(
+            began,
+            "v1 is pushed, Sluice deploys it",
+            "5 pods, all traffic on v1",
+        )
     }
 
     async fn second_version(&mut self) -> Result<()> {
         let began = self.chapter("v2 is pushed: 10 %, a pause with analysis, 50 %, all");
-        self.push("web: v2", &[("web/rollout.yaml", rollout("v2"))]).await?;
+        self.push("web: v2", &[("web/rollout.yaml", rollout("v2"))])
+            .await?;
         self.until("v2 gets 10 % of the traffic", 90, |state, _| {
             state.canary == "v2" && state.wanted == 10
         })
         .await?;
-        self.until("v2 gets 50 % of the traffic", 90, |state, _| state.wanted == 50).await?;
+        self.until("v2 gets 50 % of the traffic", 90, |state, _| {
+            state.wanted == 50
+        })
+        .await?;
         self.until("v2 is promoted", 120, |state, _| {
             state.phase == "Healthy" && state.stable == "v2" && state.health == "Healthy"
         })
         .await?;
-        self.end(began, "v2 is pushed, a good version", "10 % → 50 % → 100 %, promoted")
+        self.end(
+            began,
+            "v2 is pushed, a good version",
+            "10 % → 50 % → 100 %, promoted",
+        )
     }
 
     async fn bad_version(&mut self) -> Result<()> {
         let began = self.chapter("v3 is pushed, and fails 20 % of its requests");
-        self.push("web: v3", &[("web/rollout.yaml", rollout("v3"))]).await?;
+        self.push("web: v3", &[("web/rollout.yaml", rollout("v3"))])
+            .await?;
         self.until("v3 gets 10 % of the traffic", 90, |state, _| {
             state.canary == "v3" && state.wanted == 10
         })
@@ -155,7 +181,10 @@ impl Teller<'_> {
             state.wanted == 0 && rollout.pointer("/status/abort") == Some(&json!(true))
         })
         .await?;
-        self.until("v3 is quarantined", 60, |state, _| state.quarantine.is_some()).await?;
+        self.until("v3 is quarantined", 60, |state, _| {
+            state.quarantine.is_some()
+        })
+        .await?;
         self.picture = self.screen();
         let evidence = self.state.quarantine.clone().unwrap_or_default();
         self.say(Tone::Bad, &format!("Quarantined: {evidence}"));
@@ -163,10 +192,13 @@ impl Teller<'_> {
         // Nothing may try v3 again: not two more reconciliations, and not a commit that changes nothing in the rendering.
         let revision = text(&self.stage.rollout().await?, "/status/currentPodHash");
         for round in 1..=2 {
-            self.refresh(&format!("reconciliation {round} after the abort")).await?;
+            self.refresh(&format!("reconciliation {round} after the abort"))
+                .await?;
         }
-        self.push("README: say hello", &[("README.md", "Hello.\n".to_owned())]).await?;
-        self.refresh("reconciliation after an unrelated commit").await?;
+        self.push("README: say hello", &[("README.md", "Hello.\n".to_owned())])
+            .await?;
+        self.refresh("reconciliation after an unrelated commit")
+            .await?;
         let rollout = self.stage.rollout().await?;
         ensure!(
             rollout.pointer("/status/abort") == Some(&json!(true))
@@ -175,25 +207,42 @@ impl Teller<'_> {
             "v3 was tried again: {}",
             rollout["status"]
         );
-        self.say(Tone::Good, "v3 was not tried again: Git's head still holds it, the route stays at 0 %");
-        self.end(began, "v3 is pushed, it fails 20 % of its requests", "aborted at 10 %, quarantined")
+        self.say(
+            Tone::Good,
+            "v3 was not tried again: Git's head still holds it, the route stays at 0 %",
+        );
+        self.end(
+            began,
+            "v3 is pushed, it fails 20 % of its requests",
+            "aborted at 10 %, quarantined",
+        )
     }
 
     async fn fix(&mut self) -> Result<()> {
         let began = self.chapter("v4 is pushed, the fix");
-        self.push("web: v4", &[("web/rollout.yaml", rollout("v4"))]).await?;
+        self.push("web: v4", &[("web/rollout.yaml", rollout("v4"))])
+            .await?;
         self.until("v4 is promoted", 180, |state, _| {
             state.phase == "Healthy" && state.stable == "v4" && state.health == "Healthy"
         })
         .await?;
-        ensure!(self.state.quarantine.is_none(), "the quarantine was not lifted by the fix");
-        self.end(began, "v4 is pushed, the fix", "10 % → 50 % → 100 %, promoted")
+        ensure!(
+            self.state.quarantine.is_none(),
+            "the quarantine was not lifted by the fix"
+        );
+        self.end(
+            began,
+            "v4 is pushed, the fix",
+            "10 % → 50 % → 100 %, promoted",
+        )
     }
 
     /// Pushes, and tells Sluice as a Git server does.
     async fn push(&mut self, subject: &str, files: &[(&str, String)]) -> Result<()> {
-        let files: Vec<(&str, Option<&str>)> =
-            files.iter().map(|(path, text)| (*path, Some(text.as_str()))).collect();
+        let files: Vec<(&str, Option<&str>)> = files
+            .iter()
+            .map(|(path, text)| (*path, Some(text.as_str())))
+            .collect();
         let sha = self.stage.repository.push(subject, &files).await?;
         let short: String = sha.chars().take(7).collect();
         self.state.git = format!("{short} {subject}");
@@ -218,18 +267,26 @@ impl Teller<'_> {
                 .send()
                 .await;
             if let Err(error) = answer.and_then(reqwest::Response::error_for_status) {
-                self.say(Tone::Dim, &format!("webhook not delivered, the poll will find it: {error}"));
+                self.say(
+                    Tone::Dim,
+                    &format!("webhook not delivered, the poll will find it: {error}"),
+                );
             }
         }
         Ok(())
     }
 
     async fn apply_application(&self, yaml: &str) -> Result<()> {
-        let object: Value = serde_saphyr::from_str(yaml).context("examples/demo/application.yaml")?;
+        let object: Value =
+            serde_saphyr::from_str(yaml).context("examples/demo/application.yaml")?;
         let resource = kind("argoproj.io", "v1alpha1", "Application", "applications");
         self.stage
             .api(SYSTEM, &resource)
-            .patch("web", &PatchParams::apply("demo").force(), &Patch::Apply(&object))
+            .patch(
+                "web",
+                &PatchParams::apply("demo").force(),
+                &Patch::Apply(&object),
+            )
             .await
             .context("cannot apply the Application")?;
         Ok(())
@@ -238,7 +295,8 @@ impl Teller<'_> {
     /// Asks for a refresh by annotation and waits until the controller has taken the annotation away.
     async fn refresh(&mut self, what: &str) -> Result<()> {
         let resource = kind("argoproj.io", "v1alpha1", "Application", "applications");
-        let annotation = json!({ "metadata": { "annotations": { "argocd.argoproj.io/refresh": "normal" } } });
+        let annotation =
+            json!({ "metadata": { "annotations": { "argocd.argoproj.io/refresh": "normal" } } });
         self.stage
             .api(SYSTEM, &resource)
             .patch("web", &PatchParams::default(), &Patch::Merge(&annotation))
@@ -248,11 +306,17 @@ impl Teller<'_> {
         loop {
             self.tick().await?;
             let application = self.stage.application().await?;
-            if application.pointer("/metadata/annotations/argocd.argoproj.io~1refresh").is_none() {
+            if application
+                .pointer("/metadata/annotations/argocd.argoproj.io~1refresh")
+                .is_none()
+            {
                 self.say(Tone::Dim, what);
                 return Ok(());
             }
-            ensure!(Instant::now() < deadline, "the Application was not refreshed within 60 s");
+            ensure!(
+                Instant::now() < deadline,
+                "the Application was not refreshed within 60 s"
+            );
         }
     }
 
@@ -308,10 +372,13 @@ impl Teller<'_> {
     fn chapter(&mut self, title: &str) -> Instant {
         self.before = self.state.total.clone();
         let line = Line::default().with(Tone::Strong, format!("\n{title}"));
-        self.show(vec![Line::default(), Line(vec![super::screen::Span {
-            text: line.plain().trim().to_owned(),
-            tone: Tone::Strong,
-        }])]);
+        self.show(vec![
+            Line::default(),
+            Line(vec![super::screen::Span {
+                text: line.plain().trim().to_owned(),
+                tone: Tone::Strong,
+            }]),
+        ]);
         Instant::now()
     }
 
@@ -336,7 +403,9 @@ impl Teller<'_> {
     fn say(&mut self, tone: Tone, sentence: &str) {
         let seconds = self.began.elapsed().as_secs();
         let clock = format!("  {:02}:{:02}  ", seconds / 60, seconds % 60);
-        self.show(vec![Line::default().with(Tone::Dim, clock).with(tone, sentence)]);
+        self.show(vec![
+            Line::default().with(Tone::Dim, clock).with(tone, sentence),
+        ]);
     }
 
     fn show(&mut self, lines: Vec<Line>) {
@@ -347,12 +416,20 @@ impl Teller<'_> {
     /// The last lines and the panel, as a person sees them now.
     fn screen(&self) -> Vec<Line> {
         let from = self.shown.len().saturating_sub(16);
-        self.shown.iter().skip(from).cloned().chain(panel(&self.state)).collect()
+        self.shown
+            .iter()
+            .skip(from)
+            .cloned()
+            .chain(panel(&self.state))
+            .collect()
     }
 }
 
 fn rollout(version: &str) -> String {
-    ROLLOUT.replace("sluice.local/demo-app:v1", &format!("sluice.local/demo-app:{version}"))
+    ROLLOUT.replace(
+        "sluice.local/demo-app:v1",
+        &format!("sluice.local/demo-app:{version}"),
+    )
 }
 
 /// Sends every Event about a Rollout, an AnalysisRun or an Application that appears from now on.
@@ -366,16 +443,22 @@ async fn watch_events(client: kube::Client, sender: mpsc::Sender<Value>) {
         return;
     };
     loop {
-        let Ok(stream) = api.watch(&WatchParams::default(), &version).await else { return };
+        let Ok(stream) = api.watch(&WatchParams::default(), &version).await else {
+            return;
+        };
         let mut stream = std::pin::pin!(stream);
         while let Some(Ok(event)) = stream.next().await {
-            let (WatchEvent::Added(event) | WatchEvent::Modified(event)) = event else { continue };
+            let (WatchEvent::Added(event) | WatchEvent::Modified(event)) = event else {
+                continue;
+            };
             version = event.metadata.resource_version.clone().unwrap_or_default();
             let ours = event.metadata.namespace.as_deref() == Some(NAMESPACE)
                 || event.metadata.namespace.as_deref() == Some(SYSTEM);
             let kind = event.involved_object.kind.as_deref().unwrap_or_default();
             if ours && matches!(kind, "Rollout" | "AnalysisRun" | "Application") {
-                let Ok(event) = serde_json::to_value(event) else { continue };
+                let Ok(event) = serde_json::to_value(event) else {
+                    continue;
+                };
                 if sender.send(event).await.is_err() {
                     return;
                 }
@@ -406,7 +489,11 @@ pub fn summary(told: &Told) -> Vec<Line> {
                 .column(Tone::Good, chapter.outcome.clone(), 36)
                 .column(Tone::Plain, format!("{} s", chapter.took.as_secs()), 8)
                 .with(
-                    if count.failed == 0 { Tone::Good } else { Tone::New },
+                    if count.failed == 0 {
+                        Tone::Good
+                    } else {
+                        Tone::New
+                    },
                     format!("{} of {}", count.failed, count.requests),
                 ),
         );
@@ -430,10 +517,17 @@ pub async fn clean(client: &kube::Client) -> Result<()> {
     ignore_absent(applications.delete("web", &DeleteParams::default()).await)?;
     let namespaces: Api<k8s_openapi::api::core::v1::Namespace> = Api::all(client.clone());
     ignore_absent(namespaces.delete(NAMESPACE, &DeleteParams::default()).await)?;
-    crate::wait::eventually("the namespace of an earlier demo to go", Duration::from_secs(90), || async {
-        ensure!(namespaces.get_opt(NAMESPACE).await?.is_none(), "it is still there");
-        Ok(())
-    })
+    crate::wait::eventually(
+        "the namespace of an earlier demo to go",
+        Duration::from_secs(90),
+        || async {
+            ensure!(
+                namespaces.get_opt(NAMESPACE).await?.is_none(),
+                "it is still there"
+            );
+            Ok(())
+        },
+    )
     .await
 }
 

@@ -33,7 +33,15 @@ pub async fn programs(reporter: &Reporter) -> Result<Programs> {
     let target = target_folder(&root)?;
     let packages = ["sluice-controller", "sluice-demo-app", "kubectl-sluice"];
     Command::new("cargo")
-        .args(["build", "--locked", "--quiet", "--profile", "image", "--target", TARGET])
+        .args([
+            "build",
+            "--locked",
+            "--quiet",
+            "--profile",
+            "image",
+            "--target",
+            TARGET,
+        ])
         .args(packages.iter().flat_map(|package| ["--package", package]))
         .dir(&root)
         .env("CARGO_TARGET_DIR", &target)
@@ -50,7 +58,11 @@ pub async fn programs(reporter: &Reporter) -> Result<Programs> {
         plugin: folder.join("kubectl-sluice"),
     };
     for program in [&programs.controller, &programs.demo_app, &programs.plugin] {
-        ensure!(program.is_file(), "cargo has built no {}", program.display());
+        ensure!(
+            program.is_file(),
+            "cargo has built no {}",
+            program.display()
+        );
     }
     step.done("");
     Ok(programs)

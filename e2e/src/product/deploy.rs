@@ -25,20 +25,31 @@ pub async fn install(
         Command::new(helm)
             .args(["upgrade", "--install", release])
             .arg(charts.join(chart))
-            .args(["--namespace", namespace, "--create-namespace", "--wait", "--timeout", "120s"])
+            .args([
+                "--namespace",
+                namespace,
+                "--create-namespace",
+                "--wait",
+                "--timeout",
+                "120s",
+            ])
             .args(values.iter().flat_map(|value| ["--set", value.as_str()]))
             .env("KUBECONFIG", kubeconfig)
             .limit(Duration::from_secs(180))
             .run()
     };
-    run("sluice-crds", "sluice-crds", Vec::new()).await.context("cannot install the CRDs")?;
+    run("sluice-crds", "sluice-crds", Vec::new())
+        .await
+        .context("cannot install the CRDs")?;
     let mut all = vec![
         format!("image.repository={}", images::SLUICE),
         format!("image.tag={}", images::TAG),
         "image.pullPolicy=IfNotPresent".to_owned(),
     ];
     all.extend_from_slice(values);
-    run("sluice", "sluice", all).await.context("cannot install Sluice")?;
+    run("sluice", "sluice", all)
+        .await
+        .context("cannot install Sluice")?;
     Ok(())
 }
 
@@ -51,7 +62,11 @@ pub async fn webhook(client: &kube::Client, namespace: &str) -> Result<Option<St
         kube::Api::namespaced(client.clone(), namespace);
     for service in services.list(&kube::api::ListParams::default()).await? {
         let spec = service.spec.unwrap_or_default();
-        let port = spec.ports.iter().flatten().find(|port| port.name.as_deref() == Some("webhook"));
+        let port = spec
+            .ports
+            .iter()
+            .flatten()
+            .find(|port| port.name.as_deref() == Some("webhook"));
         if let (Some(port), Some(address)) = (port, spec.cluster_ip) {
             return Ok(Some(format!("http://{address}:{}/api/webhook", port.port)));
         }

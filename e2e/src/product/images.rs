@@ -29,8 +29,15 @@ pub async fn sluice(cluster: &Cluster, programs: &Programs) -> Result<Image> {
     let mut image = Image::new(format!("{SLUICE}:{TAG}"))
         .program("/usr/local/bin/sluice-controller", &programs.controller)
         .program("/usr/local/bin/helm", cluster.tools().path(Program::Helm)?)
-        .program("/usr/local/bin/kustomize", cluster.tools().path(Program::Kustomize)?)
-        .file("/etc/passwd", 0o644, format!("sluice:x:{USER}:{USER}::/tmp:/sbin/nologin\n"))
+        .program(
+            "/usr/local/bin/kustomize",
+            cluster.tools().path(Program::Kustomize)?,
+        )
+        .file(
+            "/etc/passwd",
+            0o644,
+            format!("sluice:x:{USER}:{USER}::/tmp:/sbin/nologin\n"),
+        )
         .file("/etc/group", 0o644, format!("sluice:x:{USER}:\n"))
         .file("/etc/nsswitch.conf", 0o644, "hosts: files dns\n")
         .directory("/tmp", 0o1777)
@@ -41,10 +48,14 @@ pub async fn sluice(cluster: &Cluster, programs: &Programs) -> Result<Image> {
         let bundle = std::fs::read(certificates).context("cannot read the CA certificates")?;
         image = image.file("/etc/ssl/certs/ca-certificates.crt", 0o644, bundle);
     }
-    image = image.program_with_libraries("/usr/bin/git", Path::new("/usr/bin/git")).await?;
+    image = image
+        .program_with_libraries("/usr/bin/git", Path::new("/usr/bin/git"))
+        .await?;
     for helper in ["git-remote-http", "git-remote-https"] {
         let path = git_folder().join(helper);
-        image = image.program_with_libraries(&path.display().to_string(), &path).await?;
+        image = image
+            .program_with_libraries(&path.display().to_string(), &path)
+            .await?;
     }
     for name_service in ["libnss_files.so.2", "libnss_dns.so.2", "libresolv.so.2"] {
         // Loaded by name when git looks a host up, so ldd does not see them.
@@ -78,7 +89,9 @@ pub fn demo_app(programs: &Programs, version: &str, fail_percent: u32) -> Image 
 pub async fn import(cluster: &Cluster, programs: &Programs) -> Result<()> {
     cluster.import(&sluice(cluster, programs).await?).await?;
     for (version, fail_percent) in [("v1", 0), ("v2", 0), ("v3", 20), ("v4", 0)] {
-        cluster.import(&demo_app(programs, version, fail_percent)).await?;
+        cluster
+            .import(&demo_app(programs, version, fail_percent))
+            .await?;
     }
     Ok(())
 }

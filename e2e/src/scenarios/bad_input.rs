@@ -47,7 +47,14 @@ pub(super) async fn rollouts(stage: Arc<Stage>) -> Result<()> {
         namespace.apply_yaml(&yaml).await?;
     }
     namespace.apply_yaml(&rollout(1, PAUSE)).await?;
-    stage.rollout_until(name, "the good Rollout to be healthy beside the bad ones", 90, healthy).await?;
+    stage
+        .rollout_until(
+            name,
+            "the good Rollout to be healthy beside the bad ones",
+            90,
+            healthy,
+        )
+        .await?;
     for (case, _, word) in &cases {
         let kind = super::watch::rollouts();
         let named = |rollout: &Value| {
@@ -59,11 +66,17 @@ pub(super) async fn rollouts(stage: Arc<Stage>) -> Result<()> {
     }
     // What the API server itself can prove wrong never gets in.
     let wrong = rollout(1, "canary:\n  steps:\n    - setWeight: ten");
-    match namespace.apply_yaml(&wrong.replace("name: web\n", "name: wrong-type\n")).await {
+    match namespace
+        .apply_yaml(&wrong.replace("name: web\n", "name: wrong-type\n"))
+        .await
+    {
         Ok(()) => bail!("setWeight: ten was accepted"),
         Err(error) => {
             let text = format!("{error:#}");
-            ensure!(text.contains("setWeight"), "the refusal does not name the field: {text}");
+            ensure!(
+                text.contains("setWeight"),
+                "the refusal does not name the field: {text}"
+            );
         }
     }
     Ok(())
@@ -83,14 +96,24 @@ pub(super) async fn sources(stage: Arc<Stage>) -> Result<()> {
             &[
                 ("good/map.yaml", Some(map("good").as_str())),
                 ("broken/map.yaml", Some("apiVersion: v1\nkind: [")),
-                ("unknown/map.yaml", Some("apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: unknown\nspecc: {}\n")),
+                (
+                    "unknown/map.yaml",
+                    Some(
+                        "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: unknown\nspecc: {}\n",
+                    ),
+                ),
             ],
         )
         .await?;
     let missing = format!("{}-not-there", repository.url);
     let cases = [
         ("good", repository.url.as_str(), "good", ""),
-        ("broken", repository.url.as_str(), "broken", "broken/map.yaml"),
+        (
+            "broken",
+            repository.url.as_str(),
+            "broken",
+            "broken/map.yaml",
+        ),
         ("unknown", repository.url.as_str(), "unknown", "specc"),
         ("no-path", repository.url.as_str(), "nowhere", "nowhere"),
         ("outside", repository.url.as_str(), "../../etc", "../../etc"),
@@ -116,10 +139,14 @@ pub(super) async fn sources(stage: Arc<Stage>) -> Result<()> {
                 told.contains(word) || state.contains(word) || results.contains(word)
             }
         };
-        stage.until("sluice", &applications(), &application, &what, 60, done).await?;
+        stage
+            .until("sluice", &applications(), &application, &what, 60, done)
+            .await?;
     }
     for (case, ..) in cases {
-        stage.delete("sluice", &applications(), &format!("{name}-{case}")).await?;
+        stage
+            .delete("sluice", &applications(), &format!("{name}-{case}"))
+            .await?;
     }
     Ok(())
 }

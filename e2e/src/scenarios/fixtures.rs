@@ -4,7 +4,10 @@ use crate::product::images::DEMO_APP;
 
 /// A Rollout `web` of the demo's app at v1, with `strategy` as YAML below `spec.strategy`.
 pub(super) fn rollout(replicas: i32, strategy: &str) -> String {
-    let strategy: String = strategy.lines().map(|line| format!("    {line}\n")).collect();
+    let strategy: String = strategy
+        .lines()
+        .map(|line| format!("    {line}\n"))
+        .collect();
     format!(
         r"apiVersion: argoproj.io/v1alpha1
 kind: Rollout

@@ -55,7 +55,10 @@ macro_rules! scenario {
         }
     };
     (alone $name:literal, $seconds:literal, $function:path) => {
-        Scenario { alone: true, ..scenario!($name, $seconds, $function) }
+        Scenario {
+            alone: true,
+            ..scenario!($name, $seconds, $function)
+        }
     };
 }
 
@@ -63,18 +66,66 @@ macro_rules! scenario {
 #[must_use]
 pub fn all() -> Vec<Scenario> {
     vec![
-        scenario!("an HTTPRoute splits real traffic as told", 240, routers::http_route),
-        scenario!("an nginx canary Ingress splits real traffic as told", 240, routers::nginx),
-        scenario!("a TraefikService splits real traffic as told", 240, routers::traefik),
-        scenario!("a canary without routing goes step by step by pods", 180, canary::basic),
-        scenario!("abort by hand, retry, promote and undo through the plugin", 300, plugin::operations),
-        scenario!("a going back to the stable revision skips the steps", 180, canary::fast_track),
-        scenario!("a Rollout is scaled in the middle of a pause", 180, canary::scaled_in_a_pause),
-        scenario!("bad input gets a condition that names the field", 180, bad_input::rollouts),
-        scenario!("bad Applications get a condition, the others go on", 240, bad_input::sources),
-        scenario!("drift is healed, weights are not drift, pruning works", 300, gitops::drift),
-        scenario!("Kustomize and Helm sources are rendered and synced", 240, gitops::renderers),
-        scenario!("what the AppProject forbids is refused", 180, gitops::project),
+        scenario!(
+            "an HTTPRoute splits real traffic as told",
+            240,
+            routers::http_route
+        ),
+        scenario!(
+            "an nginx canary Ingress splits real traffic as told",
+            240,
+            routers::nginx
+        ),
+        scenario!(
+            "a TraefikService splits real traffic as told",
+            240,
+            routers::traefik
+        ),
+        scenario!(
+            "a canary without routing goes step by step by pods",
+            180,
+            canary::basic
+        ),
+        scenario!(
+            "abort by hand, retry, promote and undo through the plugin",
+            300,
+            plugin::operations
+        ),
+        scenario!(
+            "a going back to the stable revision skips the steps",
+            180,
+            canary::fast_track
+        ),
+        scenario!(
+            "a Rollout is scaled in the middle of a pause",
+            180,
+            canary::scaled_in_a_pause
+        ),
+        scenario!(
+            "bad input gets a condition that names the field",
+            180,
+            bad_input::rollouts
+        ),
+        scenario!(
+            "bad Applications get a condition, the others go on",
+            240,
+            bad_input::sources
+        ),
+        scenario!(
+            "drift is healed, weights are not drift, pruning works",
+            300,
+            gitops::drift
+        ),
+        scenario!(
+            "Kustomize and Helm sources are rendered and synced",
+            240,
+            gitops::renderers
+        ),
+        scenario!(
+            "what the AppProject forbids is refused",
+            180,
+            gitops::project
+        ),
         scenario!("from a webhook to applied objects", 120, gitops::webhook),
         scenario!("every example is accepted and works", 300, gitops::examples),
         scenario!(alone "Prometheus stops in the middle of an analysis: hold, no abort", 240, outages::prometheus),
@@ -88,8 +139,10 @@ pub fn all() -> Vec<Scenario> {
 /// # Errors
 /// When the stage cannot be reached at all.
 pub async fn run(stage: Arc<Stage>, only: &str) -> Result<(usize, usize)> {
-    let chosen: Vec<Scenario> =
-        all().into_iter().filter(|scenario| scenario.name.contains(only)).collect();
+    let chosen: Vec<Scenario> = all()
+        .into_iter()
+        .filter(|scenario| scenario.name.contains(only))
+        .collect();
     let (alone, together): (Vec<_>, Vec<_>) =
         chosen.into_iter().partition(|scenario| scenario.alone);
     let mut outcomes: Vec<bool> = stream::iter(together)
@@ -123,7 +176,10 @@ async fn play(stage: Arc<Stage>, scenario: Scenario) -> bool {
             true
         }
         Err(error) => {
-            println!("  FAILED  {:<66} {time:>8}\n          {error:#}", scenario.name);
+            println!(
+                "  FAILED  {:<66} {time:>8}\n          {error:#}",
+                scenario.name
+            );
             false
         }
     }

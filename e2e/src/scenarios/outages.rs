@@ -18,13 +18,23 @@ async fn analysed(stage: &Stage, namespace: &crate::cluster::Namespace) -> Resul
     let host = format!("{name}.local");
     namespace.apply_yaml(&services()).await?;
     namespace.apply_yaml(&fixtures::http_route(&host)).await?;
-    namespace.apply_yaml(&analysis(name, &stage.cluster.prometheus_url())).await?;
+    namespace
+        .apply_yaml(&analysis(name, &stage.cluster.prometheus_url()))
+        .await?;
     let background = "analysis:\n  startingStep: 1\n  templates:\n    - templateName: success-rate\n  args:\n    \
                       - name: canary-hash\n      valueFrom:\n        podTemplateHashValue: Latest";
     let steps = "- setWeight: 20\n- pause: {duration: 25}\n- setWeight: 60\n- pause: {duration: 5}";
-    namespace.apply_yaml(&rollout(3, &routed(name, steps, background))).await?;
-    stage.rollout_until(name, "v1 to be healthy", 90, healthy).await?;
-    let entry = stage.cluster.web_url().trim_start_matches("http://").parse()?;
+    namespace
+        .apply_yaml(&rollout(3, &routed(name, steps, background)))
+        .await?;
+    stage
+        .rollout_until(name, "v1 to be healthy", 90, healthy)
+        .await?;
+    let entry = stage
+        .cluster
+        .web_url()
+        .trim_start_matches("http://")
+        .parse()?;
     Load::start(entry, &host, 50, Duration::from_secs(1200))
 }
 
@@ -35,7 +45,8 @@ pub(super) async fn prometheus(stage: Arc<Stage>) -> Result<()> {
     let _load = analysed(&stage, &namespace).await?;
     stage.update(name, "v2").await?;
     let measured = |runs: &[Value]| {
-        runs.iter().any(|run| number(run, "/status/metricResults/0/successful") > 0)
+        runs.iter()
+            .any(|run| number(run, "/status/metricResults/0/successful") > 0)
     };
     crate::wait::eventually("a first measurement", Duration::from_secs(60), || async {
         let runs = stage.list(name, &analysis_runs()).await?;
@@ -44,23 +55,37 @@ pub(super) async fn prometheus(stage: Arc<Stage>) -> Result<()> {
     })
     .await?;
     stage.cluster.processes().stop("prometheus").await?;
-    let outcome = crate::wait::eventually("errors of the provider", Duration::from_secs(40), || async {
-        let runs = stage.list(name, &analysis_runs()).await?;
-        let run = runs.first().context("no run")?;
-        ensure!(number(run, "/status/metricResults/0/consecutiveError") >= 2, "{}", run["status"]);
-        Ok(run.clone())
-    })
+    let outcome = crate::wait::eventually(
+        "errors of the provider",
+        Duration::from_secs(40),
+        || async {
+            let runs = stage.list(name, &analysis_runs()).await?;
+            let run = runs.first().context("no run")?;
+            ensure!(
+                number(run, "/status/metricResults/0/consecutiveError") >= 2,
+                "{}",
+                run["status"]
+            );
+            Ok(run.clone())
+        },
+    )
     .await;
     stage.cluster.processes().start("prometheus")?;
     let run = outcome?;
-    ensure!(text(&run, "/status/phase") == "Running", "an outage has ended the run: {}", run["status"]);
+    ensure!(
+        text(&run, "/status/phase") == "Running",
+        "an outage has ended the run: {}",
+        run["status"]
+    );
     let rollout = stage.get(name, &rollouts(), "web").await?;
     ensure!(
         rollout.pointer("/status/abort") != Some(&json!(true)),
         "an outage has aborted the rollout: {}",
         rollout["status"]
     );
-    stage.rollout_until(name, "v2 to be healthy after the outage", 120, healthy).await?;
+    stage
+        .rollout_until(name, "v2 to be healthy after the outage", 120, healthy)
+        .await?;
     Ok(())
 }
 
@@ -70,40 +95,100 @@ pub(super) async fn git(stage: Arc<Stage>) -> Result<()> {
     let name = namespace.name();
     let repository = stage.cluster.repository(name).await?;
     let map = |value: &str| {
-        format!("apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: settings\ndata:\n  value: {value}\n")
+        format!(
+            "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: settings\ndata:\n  value: {value}\n"
+        )
     };
-    repository.push("one", &[("map/map.yaml", Some(&map("one")))]).await?;
-    stage.cluster.apply_yaml(&application(name, &repository.url, "map", name).to_string()).await?;
+    repository
+        .push("one", &[("map/map.yaml", Some(&map("one")))])
+        .await?;
+    stage
+        .cluster
+        .apply_yaml(&application(name, &repository.url, "map", name).to_string())
+        .await?;
     let synced = |app: &Value| text(app, "/status/sync/status") == "Synced";
-    stage.until("sluice", &applications(), name, "the first sync", 60, synced).await?;
+    stage
+        .until(
+            "sluice",
+            &applications(),
+            name,
+            "the first sync",
+            60,
+            synced,
+        )
+        .await?;
     stage.cluster.processes().stop("git-server").await?;
     let outcome = async {
-        let refresh = json!({ "metadata": { "annotations": { "argocd.argoproj.io/refresh": "hard" } } });
-        stage.patch("sluice", &applications(), name, &refresh).await?;
+        let refresh =
+            json!({ "metadata": { "annotations": { "argocd.argoproj.io/refresh": "hard" } } });
+        stage
+            .patch("sluice", &applications(), name, &refresh)
+            .await?;
         let told = |app: &Value| !condition(app, "ComparisonError").is_empty();
-        stage.until("sluice", &applications(), name, "a condition that says so", 60, told).await?;
+        stage
+            .until(
+                "sluice",
+                &applications(),
+                name,
+                "a condition that says so",
+                60,
+                told,
+            )
+            .await?;
         let maps = kind("", "v1", "ConfigMap", "configmaps");
         let kept = stage.get(name, &maps, "settings").await?;
-        ensure!(text(&kept, "/data/value") == "one", "the last good state was not kept");
+        ensure!(
+            text(&kept, "/data/value") == "one",
+            "the last good state was not kept"
+        );
         Ok(())
     }
     .await;
     stage.cluster.processes().start("git-server")?;
     outcome?;
     // The server needs a moment to listen again.
-    crate::wait::eventually("a push after the outage", Duration::from_secs(20), || async {
-        repository.push("two", &[("map/map.yaml", Some(&map("two")))]).await.map(|_| ())
-    })
+    crate::wait::eventually(
+        "a push after the outage",
+        Duration::from_secs(20),
+        || async {
+            repository
+                .push("two", &[("map/map.yaml", Some(&map("two")))])
+                .await
+                .map(|_| ())
+        },
+    )
     .await
-    .or_else(|error| if error.to_string().contains("nothing to commit") { Ok(()) } else { Err(error) })?;
-    repository.git(&["push", "--quiet", "--force", "origin", "HEAD:main"]).await?;
-    let refresh = json!({ "metadata": { "annotations": { "argocd.argoproj.io/refresh": "normal" } } });
-    stage.patch("sluice", &applications(), name, &refresh).await?;
+    .or_else(|error| {
+        if error.to_string().contains("nothing to commit") {
+            Ok(())
+        } else {
+            Err(error)
+        }
+    })?;
+    repository
+        .git(&["push", "--quiet", "--force", "origin", "HEAD:main"])
+        .await?;
+    let refresh =
+        json!({ "metadata": { "annotations": { "argocd.argoproj.io/refresh": "normal" } } });
+    stage
+        .patch("sluice", &applications(), name, &refresh)
+        .await?;
     let maps = kind("", "v1", "ConfigMap", "configmaps");
     let recovered = |map: &Value| text(map, "/data/value") == "two";
-    stage.until(name, &maps, "settings", "the recovery", 60, recovered).await?;
+    stage
+        .until(name, &maps, "settings", "the recovery", 60, recovered)
+        .await?;
     let clear = |app: &Value| condition(app, "ComparisonError").is_empty();
-    stage.until("sluice", &applications(), name, "the condition to go", 30, clear).await?;
+    stage
+        .until(
+            "sluice",
+            &applications(),
+            name,
+            "the condition to go",
+            30,
+            clear,
+        )
+        .await?;
     stage.delete("sluice", &applications(), name).await
 }
 
@@ -124,20 +209,38 @@ pub(super) async fn kills(stage: Arc<Stage>) -> Result<()> {
             let before = weight(&stage, name).await?;
             kill(&stage).await?;
             let after = weight(&stage, name).await?;
-            ensure!(after <= before, "the canary's weight rose from {before} to {after} by a kill");
+            ensure!(
+                after <= before,
+                "the canary's weight rose from {before} to {after} by a kill"
+            );
         }
         if good {
-            stage.rollout_until(name, "the good version to be promoted", 240, healthy).await?;
+            stage
+                .rollout_until(name, "the good version to be promoted", 240, healthy)
+                .await?;
         } else {
             let aborted = |rollout: &Value| rollout.pointer("/status/abort") == Some(&json!(true));
-            stage.rollout_until(name, "the bad version to be aborted", 240, aborted).await?;
-            ensure!(weight(&stage, name).await? == 0, "the canary still gets traffic");
+            stage
+                .rollout_until(name, "the bad version to be aborted", 240, aborted)
+                .await?;
+            ensure!(
+                weight(&stage, name).await? == 0,
+                "the canary still gets traffic"
+            );
         }
     }
     let sets = stage.list(name, &replica_sets()).await?;
-    ensure!(sets.len() == 3, "three versions made {} ReplicaSets", sets.len());
+    ensure!(
+        sets.len() == 3,
+        "three versions made {} ReplicaSets",
+        sets.len()
+    );
     let runs = stage.list(name, &analysis_runs()).await?;
-    ensure!(runs.len() == 2, "two updates made {} AnalysisRuns", runs.len());
+    ensure!(
+        runs.len() == 2,
+        "two updates made {} AnalysisRuns",
+        runs.len()
+    );
     Ok(())
 }
 
@@ -151,11 +254,16 @@ async fn weight(stage: &Stage, namespace: &str) -> Result<i32> {
 async fn kill(stage: &Stage) -> Result<()> {
     let mut killed = 0;
     for entry in std::fs::read_dir("/proc")? {
-        let Ok(pid) = entry?.file_name().to_string_lossy().parse::<u32>() else { continue };
+        let Ok(pid) = entry?.file_name().to_string_lossy().parse::<u32>() else {
+            continue;
+        };
         let program = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
         let groups = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
         if program.trim() == "sluice-controll" && groups.contains("kubepods") {
-            crate::command::Command::new("kill").args(["-9", &pid.to_string()]).run().await?;
+            crate::command::Command::new("kill")
+                .args(["-9", &pid.to_string()])
+                .run()
+                .await?;
             killed += 1;
         }
     }
@@ -163,7 +271,16 @@ async fn kill(stage: &Stage) -> Result<()> {
     for pod in stage.list("sluice", &pods).await? {
         if text(&pod, "/metadata/labels/app.kubernetes.io~1name") == "sluice" {
             let name = text(&pod, "/metadata/name");
-            let args = ["--namespace", "sluice", "delete", "pod", &name, "--force", "--grace-period=0", "--wait=false"];
+            let args = [
+                "--namespace",
+                "sluice",
+                "delete",
+                "pod",
+                &name,
+                "--force",
+                "--grace-period=0",
+                "--wait=false",
+            ];
             stage.cluster.kubectl(&args).await?;
         }
     }
@@ -171,17 +288,21 @@ async fn kill(stage: &Stage) -> Result<()> {
         // Killed a moment ago and not up again: the next moment finds it.
         return Ok(());
     }
-    let gone = crate::wait::eventually("the killed pods to be replaced", Duration::from_secs(60), || async {
-        let pods = stage.list("sluice", &pods).await?;
-        let ready = pods.iter().any(|pod| {
-            text(pod, "/metadata/labels/app.kubernetes.io~1name") == "sluice"
-                && pod.pointer("/metadata/deletionTimestamp").is_none()
-                && text(pod, "/status/phase") == "Running"
-        });
-        if !ready {
-            bail!("no pod of the controller runs");
-        }
-        Ok(())
-    });
+    let gone = crate::wait::eventually(
+        "the killed pods to be replaced",
+        Duration::from_secs(60),
+        || async {
+            let pods = stage.list("sluice", &pods).await?;
+            let ready = pods.iter().any(|pod| {
+                text(pod, "/metadata/labels/app.kubernetes.io~1name") == "sluice"
+                    && pod.pointer("/metadata/deletionTimestamp").is_none()
+                    && text(pod, "/status/phase") == "Running"
+            });
+            if !ready {
+                bail!("no pod of the controller runs");
+            }
+            Ok(())
+        },
+    );
     gone.await
 }

@@ -19,7 +19,9 @@ pub(super) async fn http_route(stage: Arc<Stage>) -> Result<()> {
     let host = format!("{}.local", namespace.name());
     namespace.apply_yaml(&services()).await?;
     namespace.apply_yaml(&fixtures::http_route(&host)).await?;
-    namespace.apply_yaml(&rollout(2, &routed(namespace.name(), STEPS, ""))).await?;
+    namespace
+        .apply_yaml(&rollout(2, &routed(namespace.name(), STEPS, "")))
+        .await?;
     counted(&stage, namespace.name(), &host).await
 }
 
@@ -40,7 +42,9 @@ pub(super) async fn nginx(stage: Arc<Stage>) -> Result<()> {
     let strategy = "canary:\n  canaryService: web-canary\n  stableService: web-stable\n  trafficRouting:\n    nginx:\n      \
                     stableIngress: web\n  steps:\n";
     let steps: String = STEPS.lines().map(|line| format!("    {line}\n")).collect();
-    namespace.apply_yaml(&rollout(2, &format!("{strategy}{steps}"))).await?;
+    namespace
+        .apply_yaml(&rollout(2, &format!("{strategy}{steps}")))
+        .await?;
     counted(&stage, namespace.name(), &host).await
 }
 
@@ -68,13 +72,17 @@ pub(super) async fn traefik(stage: Arc<Stage>) -> Result<()> {
     let strategy = "canary:\n  canaryService: web-canary\n  stableService: web-stable\n  trafficRouting:\n    traefik:\n      \
                     weightedTraefikServiceName: web\n  steps:\n";
     let steps: String = STEPS.lines().map(|line| format!("    {line}\n")).collect();
-    namespace.apply_yaml(&rollout(2, &format!("{strategy}{steps}"))).await?;
+    namespace
+        .apply_yaml(&rollout(2, &format!("{strategy}{steps}")))
+        .await?;
     counted(&stage, namespace.name(), &host).await
 }
 
 /// Takes v2 to 20 %, to 50 % and to the end, and counts at each.
 async fn counted(stage: &Stage, namespace: &str, host: &str) -> Result<()> {
-    stage.rollout_until(namespace, "v1 to be healthy", 90, healthy).await?;
+    stage
+        .rollout_until(namespace, "v1 to be healthy", 90, healthy)
+        .await?;
     share(stage, host, 0).await?;
     stage.update(namespace, "v2").await?;
     for weight in [20, 50] {
@@ -82,17 +90,30 @@ async fn counted(stage: &Stage, namespace: &str, host: &str) -> Result<()> {
             rollout.pointer("/status/canary/weights/canary/weight") == Some(&json!(weight))
                 && rollout.pointer("/status/pauseConditions/0").is_some()
         };
-        stage.rollout_until(namespace, &format!("the pause at {weight} %"), 60, paused).await?;
+        stage
+            .rollout_until(namespace, &format!("the pause at {weight} %"), 60, paused)
+            .await?;
         share(stage, host, weight).await?;
         let go_on = json!({ "status": { "pauseConditions": null } });
-        stage.patch_status(namespace, &rollouts(), "web", &go_on).await?;
+        stage
+            .patch_status(namespace, &rollouts(), "web", &go_on)
+            .await?;
     }
-    stage.rollout_until(namespace, "v2 to be promoted", 90, healthy).await?;
-    eventually("all traffic to be on v2", Duration::from_secs(20), || async {
-        let (v1, v2, failed) = ask(stage, host, 50).await?;
-        ensure!(v1 == 0 && v2 == 50 && failed == 0, "v1 {v1}, v2 {v2}, failed {failed}");
-        Ok(())
-    })
+    stage
+        .rollout_until(namespace, "v2 to be promoted", 90, healthy)
+        .await?;
+    eventually(
+        "all traffic to be on v2",
+        Duration::from_secs(20),
+        || async {
+            let (v1, v2, failed) = ask(stage, host, 50).await?;
+            ensure!(
+                v1 == 0 && v2 == 50 && failed == 0,
+                "v1 {v1}, v2 {v2}, failed {failed}"
+            );
+            Ok(())
+        },
+    )
     .await
 }
 
@@ -104,7 +125,11 @@ async fn share(stage: &Stage, host: &str, weight: u32) -> Result<()> {
         let (v1, v2, failed) = ask(stage, host, 1000).await?;
         ensure!(failed == 0, "{failed} of 1000 requests failed");
         let share = f64::from(v2) * 100.0 / f64::from(v1 + v2);
-        ensure!((share - f64::from(weight)).abs() <= 2.0, "it is {share:.1} % ({v2} of {})", v1 + v2);
+        ensure!(
+            (share - f64::from(weight)).abs() <= 2.0,
+            "it is {share:.1} % ({v2} of {})",
+            v1 + v2
+        );
         Ok(())
     })
     .await
@@ -117,7 +142,11 @@ async fn ask(stage: &Stage, host: &str, count: u32) -> Result<(u32, u32, u32)> {
     let (mut v1, mut v2, mut failed) = (0, 0, 0);
     for _ in 0..count {
         let answer = client.get(&url).header("Host", host).send().await?;
-        match answer.headers().get("x-version").and_then(|version| version.to_str().ok()) {
+        match answer
+            .headers()
+            .get("x-version")
+            .and_then(|version| version.to_str().ok())
+        {
             Some("v1") if answer.status().is_success() => v1 += 1,
             Some("v2") if answer.status().is_success() => v2 += 1,
             _ => failed += 1,

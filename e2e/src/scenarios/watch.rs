@@ -36,7 +36,12 @@ impl Stage {
     }
 
     /// An object; an error when it does not exist.
-    pub(super) async fn get(&self, namespace: &str, resource: &ApiResource, name: &str) -> Result<Value> {
+    pub(super) async fn get(
+        &self,
+        namespace: &str,
+        resource: &ApiResource,
+        name: &str,
+    ) -> Result<Value> {
         let object = self.api(namespace, resource).get(name).await;
         let object = object.with_context(|| format!("{} {namespace}/{name}", resource.kind))?;
         Ok(serde_json::to_value(object)?)
@@ -44,8 +49,14 @@ impl Stage {
 
     /// All objects of a kind in a namespace.
     pub(super) async fn list(&self, namespace: &str, resource: &ApiResource) -> Result<Vec<Value>> {
-        let list = self.api(namespace, resource).list(&ListParams::default()).await?;
-        list.items.into_iter().map(|object| Ok(serde_json::to_value(object)?)).collect()
+        let list = self
+            .api(namespace, resource)
+            .list(&ListParams::default())
+            .await?;
+        list.items
+            .into_iter()
+            .map(|object| Ok(serde_json::to_value(object)?))
+            .collect()
     }
 
     /// Merges a patch into an object.
@@ -57,7 +68,8 @@ impl Stage {
         patch: &Value,
     ) -> Result<()> {
         let api = self.api(namespace, resource);
-        api.patch(name, &PatchParams::default(), &Patch::Merge(patch)).await?;
+        api.patch(name, &PatchParams::default(), &Patch::Merge(patch))
+            .await?;
         Ok(())
     }
 
@@ -70,7 +82,8 @@ impl Stage {
         patch: &Value,
     ) -> Result<()> {
         let api = self.api(namespace, resource);
-        api.patch_status(name, &PatchParams::default(), &Patch::Merge(patch)).await?;
+        api.patch_status(name, &PatchParams::default(), &Patch::Merge(patch))
+            .await?;
         Ok(())
     }
 
@@ -78,7 +91,16 @@ impl Stage {
     pub(super) async fn server_dry_run(&self, namespace: &str, object: &Value) -> Result<()> {
         let command = self.cluster.kubectl_command()?;
         command
-            .args(["apply", "--server-side", "--dry-run=server", "--validate=strict", "--namespace", namespace, "--filename", "-"])
+            .args([
+                "apply",
+                "--server-side",
+                "--dry-run=server",
+                "--validate=strict",
+                "--namespace",
+                namespace,
+                "--filename",
+                "-",
+            ])
             .input(object.to_string())
             .run()
             .await?;
@@ -86,16 +108,28 @@ impl Stage {
     }
 
     /// Deletes an object.
-    pub(super) async fn delete(&self, namespace: &str, resource: &ApiResource, name: &str) -> Result<()> {
-        self.api(namespace, resource).delete(name, &DeleteParams::default()).await?;
+    pub(super) async fn delete(
+        &self,
+        namespace: &str,
+        resource: &ApiResource,
+        name: &str,
+    ) -> Result<()> {
+        self.api(namespace, resource)
+            .delete(name, &DeleteParams::default())
+            .await?;
         Ok(())
     }
 
     /// Changes the image of the Rollout `web`.
     pub(super) async fn update(&self, namespace: &str, version: &str) -> Result<()> {
         let rollout = self.get(namespace, &rollouts(), "web").await?;
-        let mut template = rollout.pointer("/spec/template").cloned().context("no template")?;
-        let image = template.pointer_mut("/spec/containers/0/image").context("no image")?;
+        let mut template = rollout
+            .pointer("/spec/template")
+            .cloned()
+            .context("no template")?;
+        let image = template
+            .pointer_mut("/spec/containers/0/image")
+            .context("no image")?;
         *image = json!(format!("{}:{version}", crate::product::images::DEMO_APP));
         let patch = json!({ "spec": { "template": template } });
         self.patch(namespace, &rollouts(), "web", &patch).await
@@ -109,7 +143,8 @@ impl Stage {
         seconds: u64,
         done: impl Fn(&Value) -> bool,
     ) -> Result<Value> {
-        self.until(namespace, &rollouts(), "web", what, seconds, done).await
+        self.until(namespace, &rollouts(), "web", what, seconds, done)
+            .await
     }
 
     /// Waits until an object is as `done` wants it; the error shows its status.
@@ -141,7 +176,10 @@ pub(super) fn healthy(rollout: &Value) -> bool {
 
 /// Whether the status belongs to the spec.
 pub(super) fn observed(rollout: &Value) -> bool {
-    let generation = rollout.pointer("/metadata/generation").and_then(Value::as_i64).unwrap_or(0);
+    let generation = rollout
+        .pointer("/metadata/generation")
+        .and_then(Value::as_i64)
+        .unwrap_or(0);
     text(rollout, "/status/observedGeneration") == generation.to_string()
 }
 
