@@ -189,9 +189,9 @@ fn scale_down(
         );
     }
     // Pods that are not available are deleted first.
-    let before: i32 = seen.sets.all().map(available).fold(0, i32::saturating_add);
-    let after = before - available(set) + available(set).min(to);
-    let least = before.min(seen.replicas - max_unavailable(canary, seen.replicas));
+    let before: i64 = seen.sets.all().map(|set| i64::from(available(set))).sum();
+    let after = before - i64::from(available(set)) + i64::from(available(set).min(to));
+    let least = i64::from(seen.replicas - max_unavailable(canary, seen.replicas)).min(before);
     require(
         after >= least,
         "available pods stay above replicas - maxUnavailable",

@@ -61,7 +61,7 @@ impl<'a> Sets<'a> {
         let new = status
             .and_then(|status| status.current_pod_hash.as_deref())
             .and_then(with_hash)
-            .filter(equal)
+            .filter(|set| set.hash() == Some(&computed) || equal(set))
             .or_else(|| with_hash(&computed))
             .or_else(|| mine.iter().copied().find(equal));
         let hash = new

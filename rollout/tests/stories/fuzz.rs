@@ -248,6 +248,20 @@ proptest! {
         // `plan` checks every effect against the invariants.
         let plan = cluster.plan();
         prop_assert_eq!(&cluster.plan(), &plan);
+        if !any.routed {
+            // Every prefix of the plan leaves enough pods, not only each effect by itself.
+            let available = |cluster: &Cluster| -> i64 {
+                let sets = cluster.sets.iter().filter(|set| !set.deleting);
+                sets.map(|set| i64::from(set.available.min(set.replicas).max(0))).sum()
+            };
+            let wanted = any.replicas.min(1 << 26);
+            let least = available(&cluster).min(i64::from(wanted - wanted / 4));
+            for writes in 1..=plan.effects.len() {
+                let mut crashed = cluster.clone();
+                crashed.crash_after(writes);
+                prop_assert!(available(&crashed) >= least, "{:?}", plan.effects);
+            }
+        }
         cluster.sets.reverse();
         cluster.runs.reverse();
         cluster.routes.reverse();
