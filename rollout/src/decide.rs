@@ -23,6 +23,7 @@ pub fn decide(world: &World<'_>, now: Timestamp) -> Plan {
     if world.rollout.metadata.deletion_timestamp.is_some() {
         return draft.finish(world);
     }
+    greet(world, &mut draft);
     let problems = invalid::problems(world);
     let canary = match world.rollout.spec.canary() {
         Some(canary) if problems.is_empty() => canary,
@@ -37,7 +38,6 @@ pub fn decide(world: &World<'_>, now: Timestamp) -> Plan {
             },
         );
     }
-    greet(world, &mut draft);
 
     // Who is who, and what is new.
     let seen = Seen::new(world, canary, Sets::find(world), now);

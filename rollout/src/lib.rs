@@ -10,6 +10,18 @@
 //! Effects are ordered so that **every prefix of them is safe**: after a crash between any two writes, observing and
 //! deciding again continues correctly. The order inside a plan is: make new capacity ready → move traffic → see that
 //! it moved → take old capacity away.
+//!
+//! Where to read on: `decide` tells the story in forty lines, each of them one file.
+//!
+//! | question | file |
+//! |---|---|
+//! | which ReplicaSet is which; making the new one | `revision`, `equality`, `hash` |
+//! | what every part of a decision looks at; what it writes into | `seen`, `draft` |
+//! | a new update begins; orders of people; giving up; stuck | `update`, `abort`, `deadline`, `invalid` |
+//! | how far the update is | `steps`, `pause`, `analysis` (with `run`, `arguments`), `promote` |
+//! | what has to be written for that | `weight`, `services`, `replicas`, `history` |
+//! | what is said about it | `conditions`, `phase`, `counts`, `duration` |
+//! | what must never happen | `invariants` |
 
 mod abort;
 mod analysis;

@@ -11,13 +11,11 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use sluice_analysis::template::Templates;
 use sluice_crds::analysis::{AnalysisRun, AnalysisTemplateSpec};
+use sluice_crds::names;
 use sluice_crds::pod_template::PodTemplate;
 use sluice_crds::rollout::{Rollout, RolloutStatus};
-use sluice_crds::split::{ObservedSplit, Split};
-use sluice_crds::{Time, names};
-use sluice_rollout::{
-    Effect, EventNote, Plan, ReplicaSet, Service, Settings, World, decide, invariants,
-};
+use sluice_crds::split::ObservedSplit;
+use sluice_rollout::{EventNote, Plan, ReplicaSet, Service, Settings, World, decide, invariants};
 
 /// How an AnalysisRun comes out, by the name of its first template's metric.
 pub(crate) type Verdicts = BTreeMap<String, (&'static str, &'static str)>;
