@@ -12,7 +12,10 @@ use sluice_crds::experiment::Experiment;
 fn is_unchanged<T: DeserializeOwned + Serialize>(text: &str) -> T {
     let manifest: Value = serde_saphyr::from_str(text).expect("test manifest is YAML");
     let decoded: T = decode::decode(&manifest).expect("manifest decodes");
-    assert_eq!(serde_json::to_value(&decoded).unwrap(), manifest);
+    assert_eq!(
+        serde_json::to_value(&decoded).expect("it can be written"),
+        manifest
+    );
     decoded
 }
 

@@ -13,13 +13,13 @@ use sluice_crds::rollout::Rollout;
 use sluice_crds::{crd, decode};
 
 fn objects() -> Vec<Value> {
-    serde_json::from_str(include_str!("../../e2e/vectors/objects/objects.json")).unwrap()
+    serde_json::from_str(include_str!("../../e2e/vectors/objects/objects.json"))
+        .expect("the vectors are JSON")
 }
 
 fn again<T: DeserializeOwned + Serialize>(object: &Value) -> Value {
-    let decoded: T =
-        decode::decode(object).unwrap_or_else(|error| panic!("{}: {error}", object["kind"]));
-    serde_json::to_value(decoded).unwrap()
+    let decoded: T = decode::decode(object).expect("the object decodes");
+    serde_json::to_value(decoded).expect("it can be written")
 }
 
 #[test]
@@ -73,13 +73,10 @@ fn every_field_has_a_place_in_the_definition() {
 }
 
 fn schema(definition: &CustomResourceDefinition) -> &JSONSchemaProps {
-    definition.spec.versions[0]
-        .schema
-        .as_ref()
-        .unwrap()
-        .open_api_v3_schema
-        .as_ref()
-        .unwrap()
+    let validation = definition.spec.versions[0].schema.as_ref();
+    validation
+        .and_then(|validation| validation.open_api_v3_schema.as_ref())
+        .expect("a schema")
 }
 
 /// Finds what an API server would prune or refuse.

@@ -24,7 +24,7 @@ struct Vector {
 }
 
 fn vectors() -> Vec<Vector> {
-    serde_json::from_str(VECTORS).unwrap()
+    serde_json::from_str(VECTORS).expect("the vectors are JSON")
 }
 
 #[test]

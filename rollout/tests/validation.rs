@@ -36,7 +36,7 @@ impl Around {
                 json!({"templates": [{"templateName": "missing"}], "metrics": [metric]}),
             ),
         ] {
-            templates.insert(name, serde_json::from_value(spec).unwrap());
+            templates.insert(name, serde_json::from_value(spec).expect("a template"));
         }
         let services = ["web-stable", "web-canary"]
             .map(|name| {
@@ -72,7 +72,7 @@ impl Around {
             "metadata": {"name": "web"},
             "spec": spec
         }))
-        .unwrap();
+        .expect("a Rollout");
         validate(&World {
             rollout: &rollout,
             replica_sets: &[],

@@ -22,6 +22,7 @@ pub use steps::CanaryStep;
 pub use traffic_routing::TrafficRouting;
 
 /// `spec` of a Rollout.
+#[expect(clippy::duplicated_attributes, reason = "several columns are integers")]
 #[skip_serializing_none]
 #[derive(CustomResource, Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[kube(

@@ -158,7 +158,7 @@ fn fits_64_bits(parts: &Parts<'_>, format: Format, exponent: i32) -> bool {
         }
         Format::Binary => {
             let factor_digits = usize::try_from(exponent * 3 / 10).unwrap_or_default();
-            fraction == 0 && whole + factor_digits + 1 <= 15
+            fraction == 0 && whole + factor_digits < 15
         }
     }
 }

@@ -67,7 +67,7 @@ fn ports(container: &Map<String, Value>, field: &str, errors: &mut Errors) {
         for (key, needed) in [("containerPort", true), ("hostPort", false)] {
             match port.get(key).and_then(Value::as_i64).unwrap_or(0) {
                 0 if needed => errors.required(format!("{field}.{key}"), ""),
-                0 | 1..=65_535 => {}
+                0..=65_535 => {}
                 number => errors.invalid(
                     format!("{field}.{key}"),
                     number,

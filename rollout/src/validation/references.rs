@@ -114,12 +114,7 @@ fn analysis_run(
     errors: &mut Errors,
 ) {
     let refs = wanted.templates.as_deref().unwrap_or_default();
-    let args: Vec<Argument> = wanted
-        .args
-        .iter()
-        .flatten()
-        .map(|argument| stand_in(argument))
-        .collect();
+    let args: Vec<Argument> = wanted.args.iter().flatten().map(stand_in).collect();
     let built = build_run_spec(
         refs,
         world.templates,

@@ -1,0 +1,33 @@
+//! The fuzz targets of `fuzz/` as plain tests: the same bytes every time, so that a failure stays one.
+#![expect(
+    unreachable_pub,
+    reason = "the targets are public where they are fuzzed"
+)]
+
+use proptest::collection::vec;
+use proptest::prelude::any;
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+
+#[path = "../../fuzz/src/mutation.rs"]
+mod mutation;
+#[path = "../../fuzz/src/pod_template_hash.rs"]
+mod pod_template_hash;
+
+fn try_many(target: fn(&[u8])) {
+    let config = Config {
+        cases: 4000,
+        failure_persistence: None,
+        ..Config::default()
+    };
+    let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
+    let outcome = TestRunner::new_with_rng(config, rng).run(&vec(any::<u8>(), 0..120), |bytes| {
+        target(&bytes);
+        Ok(())
+    });
+    assert_eq!(outcome, Ok(()));
+}
+
+#[test]
+fn pod_template_hash() {
+    try_many(pod_template_hash::run);
+}
