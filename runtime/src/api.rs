@@ -27,6 +27,10 @@ const MAX_RETRY: Duration = Duration::from_secs(1);
 const METADATA_ONLY: HeaderValue = HeaderValue::from_static(
     "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json",
 );
+/// For lists: the API server refuses the single form with 406.
+const METADATA_ONLY_LIST: HeaderValue = HeaderValue::from_static(
+    "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json",
+);
 
 /// What went wrong, as far as callers act on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -212,7 +216,9 @@ impl Api {
             .list(&params)
             .map_err(|error| malformed(label, &error))?;
         if metadata_only {
-            request.headers_mut().insert(header::ACCEPT, METADATA_ONLY);
+            request
+                .headers_mut()
+                .insert(header::ACCEPT, METADATA_ONLY_LIST);
         }
         let deadline = Instant::now() + REQUEST_TIMEOUT * 3;
         let mut page = self.call(label, request, Retry::Safe, deadline).await?;
