@@ -18,17 +18,9 @@ use crate::{abort, analysis, phase, time, update, weight};
 /// Seconds until the things that the spec refers to are looked at again.
 const AGAIN: i64 = 20;
 
-/// Everything that is wrong, the first to be shown first.
+/// Everything that is wrong, the first to be shown first; what the routers refuse is among it.
 pub(crate) fn problems(world: &World<'_>) -> Vec<FieldError> {
-    let mut problems = validation::validate(world);
-    if let Err(errors) = world.traffic {
-        let errors = errors.iter();
-        problems.extend(errors.map(|(field, message)| FieldError {
-            field: field.clone(),
-            message: message.clone(),
-        }));
-    }
-    problems
+    validation::validate(world)
 }
 
 /// The plan for an invalid Rollout.

@@ -227,6 +227,8 @@ fn a_step_may_not_measure_for_ever_but_the_background_may() {
 #[test]
 fn an_argument_must_have_a_value() {
     let around = Around::new();
+    let sourceless = json!({"templates": [{"templateName": "needs"}], "args": [{"name": "app"}]});
+    assert!(around.texts(step(sourceless))[0].contains("args.app was not resolved"));
     let errors = around.texts(step(json!({"templates": [{"templateName": "needs"}]})));
     assert_eq!(errors.len(), 1, "{errors:?}");
     assert!(

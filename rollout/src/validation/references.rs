@@ -114,7 +114,7 @@ fn analysis_run(
     errors: &mut Errors,
 ) {
     let refs = wanted.templates.as_deref().unwrap_or_default();
-    let args: Vec<Argument> = wanted.args.iter().flatten().map(stand_in).collect();
+    let args: Vec<Argument> = wanted.args.iter().flatten().filter_map(stand_in).collect();
     let built = build_run_spec(
         refs,
         world.templates,
@@ -149,19 +149,22 @@ fn template_of<'a>(field: &str, refs: &'a [AnalysisTemplateRef]) -> Option<&'a s
     refs.get(index)?.template_name.as_deref()
 }
 
-/// The argument that a run would get. A value that is known only then is stood in for by a secret: the analysis takes
-/// both for text that it cannot look into yet.
-fn stand_in(argument: &AnalysisRunArgument) -> Argument {
-    let known = argument.value_from.is_none();
-    Argument {
+/// The argument that a run would get; none for one that names no source, which is left to the templates. A value that is
+/// known only then is stood in for by a secret: the analysis takes both for text that it cannot look into yet.
+fn stand_in(argument: &AnalysisRunArgument) -> Option<Argument> {
+    let from = argument.value_from.as_ref();
+    let later =
+        from.is_some_and(|from| from.pod_template_hash_value.is_some() || from.field_ref.is_some());
+    let value = argument.value.clone();
+    (value.is_some() || later).then(|| Argument {
         name: argument.name.clone(),
-        value: known.then(|| argument.value.clone().unwrap_or_default()),
-        value_from: (!known).then(|| ValueFrom {
+        value_from: value.is_none().then(|| ValueFrom {
             secret_key_ref: Some(SecretKeyRef {
                 name: "later".to_owned(),
                 key: "later".to_owned(),
             }),
             field_ref: None,
         }),
-    }
+        value,
+    })
 }
