@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use sluice_analysis::plan::RunPlan;
 use sluice_analysis::template::Templates;
 use sluice_crds::analysis::{AnalysisRun, AnalysisTemplate, ClusterAnalysisTemplate};
-use sluice_crds::rollout::Rollout;
+use sluice_crds::rollout::{Rollout, RolloutStatus};
 use sluice_rollout::request::{self, difference};
 use sluice_rollout::{Effect, EventNote, Plan, ReplicaSet, Service, Settings, World, invariants};
 
@@ -21,7 +21,12 @@ use crate::view::View;
 #[derive(Debug, Clone, PartialEq)]
 pub enum Write {
     /// An effect of a Rollout's plan.
-    Effect(Effect),
+    Effect {
+        /// The effect.
+        effect: Effect,
+        /// Whether the decision knew of an abort; a cache may be behind the order of a person.
+        aborted: bool,
+    },
     /// The status of a Rollout.
     Status,
     /// The status of an AnalysisRun.
@@ -193,6 +198,11 @@ impl Controller {
             None => self.wake.remove(key),
         };
 
+        let aborted = rollout.status.as_ref().is_some_and(RolloutStatus::aborted);
+        let what = |effect: &Effect| Write::Effect {
+            effect: effect.clone(),
+            aborted,
+        };
         let mut version = rollout
             .metadata
             .resource_version
@@ -204,18 +214,14 @@ impl Controller {
             }
             if let Effect::SetTraffic(split) = effect {
                 for edit in sluice_traffic::edits(&rollout, split, &lookup) {
-                    act.write(&Write::Effect(effect.clone()), |store| {
-                        requests::edit_route(store, &edit)
-                    })?;
+                    act.write(&what(effect), |store| requests::edit_route(store, &edit))?;
                 }
                 continue;
             }
             let Some(request) = request::of_effect(&rollout, effect) else {
                 continue;
             };
-            let written = act.write(&Write::Effect(effect.clone()), |store| {
-                requests::send(store, &request)
-            })?;
+            let written = act.write(&what(effect), |store| requests::send(store, &request))?;
             if Key::of(&written) == *key {
                 version = text(&written, "/metadata/resourceVersion").to_owned();
             }

@@ -65,13 +65,29 @@ impl Oracle {
         }
         let before = self.weights.insert(key.clone(), canary_weight).unwrap_or(0);
         let raised = canary_weight > before;
-        if raised && status.aborted() && matches!(write, Write::Effect(Effect::SetTraffic(_))) {
+        let moves = matches!(
+            write,
+            Write::Effect {
+                effect: Effect::SetTraffic(_),
+                aborted: true
+            }
+        );
+        if raised && moves && status.aborted() {
             return broken(
                 "an abort never raises the canary",
                 format!("weight {before} → {canary_weight} while status.abort is true"),
             );
         }
-        if rollout.spec.replicas() == 0 {
+        // Only the write that takes pods away is judged: the traffic may still be on its way to a set that a person has
+        // just asked for again.
+        let scaled_away = matches!(
+            write,
+            Write::Effect {
+                effect: Effect::ScaleReplicaSet { to: 0, .. },
+                ..
+            }
+        );
+        if !scaled_away || rollout.spec.replicas() == 0 {
             return None;
         }
         for (weight, service) in [

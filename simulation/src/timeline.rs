@@ -1,5 +1,7 @@
 //! A what-if in virtual time: the manifests of a Rollout, one update, and everything that would happen, with its time.
 
+use std::collections::BTreeMap;
+
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use sluice_rollout::EventType;
@@ -16,7 +18,7 @@ pub struct Question {
     /// Time after the update from which on the new revision fails all requests.
     pub fail_from: Option<SignedDuration>,
     /// Values of metrics by name, each from a time after the update on.
-    pub metrics: std::collections::BTreeMap<String, Vec<(SignedDuration, f64)>>,
+    pub metrics: BTreeMap<String, Vec<(SignedDuration, f64)>>,
     /// Time that a pod needs to become ready.
     pub ready_after: SignedDuration,
 }
@@ -30,7 +32,7 @@ pub struct Moment {
     pub what: String,
     /// True for what a person may want to look at.
     pub warning: bool,
-    /// Weight of the canary after it; `None` without traffic routing.
+    /// Share of the traffic that goes to the new revision after it, in percent; `None` without traffic routing.
     pub weight: Option<i64>,
     /// Pods of the new revision, ready and wanted.
     pub new_pods: (i64, i64),
@@ -150,29 +152,39 @@ pub fn run(manifests: &[Value], question: &Question) -> Result<Timeline, Unanswe
 fn record(cluster: &mut Cluster, start: Timestamp) -> Result<Timeline, Unanswerable> {
     let mut moments = Vec::new();
     let mut events = cluster.controller.events.len();
-    let mut weight = seen(cluster).0;
+    let mut share = seen(cluster).0.map(|_| 0);
+    let mut measured = BTreeMap::new();
     let mut last_change = start;
     for _ in 0..20_000 {
         let changes = cluster.settle()?;
-        let (now_weight, new_pods, old_pods) = seen(cluster);
+        let (now_share, new_pods, old_pods) = seen(cluster);
         let at = cluster.store.now.duration_since(start);
         let mut note = |what: String, warning: bool| {
             moments.push(Moment {
                 at,
                 what,
                 warning,
-                weight: now_weight,
+                weight: now_share,
                 new_pods,
                 old_pods,
             });
         };
-        if now_weight != weight {
-            let (from, to) = (weight.unwrap_or(0), now_weight.unwrap_or(0));
-            note(format!("canary weight {from} → {to}"), to < from && to == 0);
-            weight = now_weight;
+        for (what, warning) in measurements(cluster, &mut measured) {
+            note(what, warning);
+        }
+        if now_share != share {
+            let (from, to) = (share.unwrap_or(0), now_share.unwrap_or(0));
+            note(
+                format!("Traffic to the new revision: {from} % → {to} %"),
+                to < from,
+            );
+            share = now_share;
         }
         for (_, event) in cluster.controller.events.iter().skip(events) {
-            note(event.message.clone(), event.kind == EventType::Warning);
+            // The line above says it with the share of the new revision, which a promotion does not take away.
+            if event.reason != "TrafficWeightUpdated" {
+                note(event.message.clone(), event.kind == EventType::Warning);
+            }
         }
         events = cluster.controller.events.len();
         if changes > 0 {
@@ -194,7 +206,86 @@ fn record(cluster: &mut Cluster, start: Timestamp) -> Result<Timeline, Unanswera
     })
 }
 
-/// Canary weight, and `(ready, wanted)` pods of the new revision and of all others.
+/// Counts of a metric of a run: passed, failed, and all others.
+type Counts = (i64, i64, i64);
+
+/// What was measured since the last call: the first measurement of each metric, and each one that did not pass.
+fn measurements(
+    cluster: &Cluster,
+    known: &mut BTreeMap<(String, String), Counts>,
+) -> Vec<(String, bool)> {
+    let mut lines = Vec::new();
+    for run in cluster.store.list("AnalysisRun") {
+        let list = |pointer: &str| {
+            run.pointer(pointer)
+                .and_then(Value::as_array)
+                .map(Vec::as_slice)
+                .unwrap_or_default()
+        };
+        for result in list("/status/metricResults") {
+            let number = |name: &str| result.get(name).and_then(Value::as_i64).unwrap_or(0);
+            let counts = (
+                number("successful"),
+                number("failed"),
+                number("inconclusive") + number("error"),
+            );
+            let name = text(result, "/name");
+            let key = (text(run, "/metadata/name").to_owned(), name.to_owned());
+            let before = known.insert(key, counts).unwrap_or_default();
+            let last = result
+                .get("measurements")
+                .and_then(Value::as_array)
+                .and_then(|all| all.last());
+            let (Some(last), true) = (last, counts != before) else {
+                continue;
+            };
+            let metric = list("/spec/metrics")
+                .iter()
+                .find(|metric| text(metric, "/name") == name);
+            let passed = counts.0 > before.0;
+            if passed && before != Counts::default() {
+                continue;
+            }
+            lines.push((sentence(name, last, metric, counts), !passed));
+        }
+    }
+    lines
+}
+
+/// Value, condition, limit.
+fn sentence(name: &str, measurement: &Value, metric: Option<&Value>, counts: Counts) -> String {
+    let condition = |pointer: &str| metric.map_or("", |metric| text(metric, pointer));
+    let conditions = [
+        ("good: ", condition("/successCondition")),
+        ("bad: ", condition("/failureCondition")),
+    ];
+    let conditions: Vec<String> = conditions
+        .into_iter()
+        .filter(|(_, text)| !text.is_empty())
+        .map(|(what, text)| format!("{what}{}", text.trim()))
+        .collect();
+    let allowed = metric
+        .and_then(|metric| metric.get("failureLimit"))
+        .map_or_else(
+            || "0".to_owned(),
+            |limit| limit.to_string().trim_matches('"').to_owned(),
+        );
+    let how = match text(measurement, "/phase") {
+        "Successful" => "passes",
+        "Failed" => "fails",
+        "Inconclusive" => "is inconclusive",
+        _ => "could not be measured",
+    };
+    let value = text(measurement, "/value");
+    let (_, failed, _) = counts;
+    format!(
+        "{name} = {value} {how} ({}); failed {failed}, allowed {allowed}",
+        conditions.join("; ")
+    )
+}
+
+/// Share of the new revision in percent of the traffic, and `(ready, wanted)` pods of it and of all others. The share is
+/// `None` without traffic routing.
 fn seen(cluster: &Cluster) -> (Option<i64>, (i64, i64), (i64, i64)) {
     let rollout = cluster.rollout().cloned().unwrap_or_default();
     let current = text(&rollout, "/status/currentPodHash");
@@ -210,10 +301,16 @@ fn seen(cluster: &Cluster) -> (Option<i64>, (i64, i64), (i64, i64)) {
         side.0 += number("/status/readyReplicas");
         side.1 += number("/spec/replicas");
     }
-    let weight = rollout
-        .pointer("/status/canary/weights/canary/weight")
-        .and_then(Value::as_i64);
-    (weight, new, old)
+    let number = |pointer: &str| rollout.pointer(pointer).and_then(Value::as_i64);
+    let max = number("/spec/strategy/canary/trafficRouting/maxTrafficWeight")
+        .filter(|max| *max > 0)
+        .unwrap_or(100);
+    let share = number("/status/canary/weights/canary/weight").map(|weight| {
+        // The new revision is behind the stable Service once it is promoted.
+        let promoted = text(&rollout, "/status/stableRS") == current;
+        if promoted { 100 } else { weight * 100 / max }
+    });
+    (share, new, old)
 }
 
 fn in_namespace(object: &Value, namespace: &str) -> Value {

@@ -7,8 +7,8 @@ mod run;
 pub use super::rollout::canary::AnalysisTemplateRef;
 pub use metric::{Argument, DryRun, MeasurementRetention, Metric, SecretKeyRef, ValueFrom};
 pub use provider::{
-    Authentication, BasicAuth, JobProvider, MetricProvider, OAuth2, PrometheusProvider, PrometheusRangeQuery,
-    Sigv4, WebHeader, WebProvider,
+    Authentication, BasicAuth, JobProvider, MetricProvider, OAuth2, PrometheusProvider,
+    PrometheusRangeQuery, Sigv4, WebHeader, WebProvider,
 };
 pub(crate) use run::STATUS_AND_AGE;
 pub use run::{
