@@ -1,90 +1,293 @@
 //! The connection to the cluster, and the kinds that are asked for.
 
-use anyhow::{Context, Result};
-use kube::api::{Api, DynamicObject};
-use kube::config::{KubeConfigOptions, Kubeconfig};
+use std::error::Error as _;
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow, bail};
+use kube::api::{Api, ApiResource, DynamicObject, ListParams};
+use kube::config::{AuthInfo, KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
-use serde_json::Value;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use serde_json::{Value, json};
 
 use crate::args::ConnectionArgs;
+use crate::failure;
 
-/// Names of the kinds.
-pub(crate) mod resource {
-    use kube::api::ApiResource;
+/// A kind by its names.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Kind {
+    group: &'static str,
+    version: &'static str,
+    kind: &'static str,
+    plural: &'static str,
+}
 
-    /// A kind by its names.
-    pub(crate) struct Kind {
+impl Kind {
+    const fn argo(kind: &'static str, plural: &'static str) -> Self {
+        Self::new("argoproj.io", "v1alpha1", kind, plural)
+    }
+
+    const fn new(
         group: &'static str,
         version: &'static str,
         kind: &'static str,
         plural: &'static str,
-    }
-
-    impl Kind {
-        /// As the client wants it.
-        pub(crate) fn api(&self) -> ApiResource {
-            let Self { group, version, kind, plural } = *self;
-            let api_version =
-                if group.is_empty() { version.into() } else { format!("{group}/{version}") };
-            ApiResource {
-                group: group.into(),
-                version: version.into(),
-                api_version,
-                kind: kind.into(),
-                plural: plural.into(),
-            }
+    ) -> Self {
+        Self {
+            group,
+            version,
+            kind,
+            plural,
         }
     }
 
-    const fn argo(kind: &'static str, plural: &'static str) -> Kind {
-        Kind { group: "argoproj.io", version: "v1alpha1", kind, plural }
+    /// As the client wants it.
+    pub(crate) fn api(&self) -> ApiResource {
+        let Self {
+            group,
+            version,
+            kind,
+            plural,
+        } = *self;
+        let api_version = if group.is_empty() {
+            version.into()
+        } else {
+            format!("{group}/{version}")
+        };
+        ApiResource {
+            group: group.into(),
+            version: version.into(),
+            api_version,
+            kind: kind.into(),
+            plural: plural.into(),
+        }
     }
 
-    pub(crate) const ROLLOUTS: Kind = argo("Rollout", "rollouts");
-    pub(crate) const ANALYSIS_RUNS: Kind = argo("AnalysisRun", "analysisruns");
-    pub(crate) const APPLICATIONS: Kind = argo("Application", "applications");
-    pub(crate) const REPLICA_SETS: Kind =
-        Kind { group: "apps", version: "v1", kind: "ReplicaSet", plural: "replicasets" };
-    pub(crate) const PODS: Kind =
-        Kind { group: "", version: "v1", kind: "Pod", plural: "pods" };
-    pub(crate) const EVENTS: Kind =
-        Kind { group: "", version: "v1", kind: "Event", plural: "events" };
+    /// As messages of the API server name it, as in `rollouts.argoproj.io`.
+    pub(crate) fn name(&self) -> String {
+        if self.group.is_empty() {
+            self.plural.to_owned()
+        } else {
+            format!("{}.{}", self.plural, self.group)
+        }
+    }
 }
 
-/// A client, and the namespace that commands without `--namespace` mean.
-pub(crate) async fn connect(args: &ConnectionArgs) -> Result<(Client, String)> {
+pub(crate) const ROLLOUTS: Kind = Kind::argo("Rollout", "rollouts");
+pub(crate) const ANALYSIS_RUNS: Kind = Kind::argo("AnalysisRun", "analysisruns");
+pub(crate) const ANALYSIS_TEMPLATES: Kind = Kind::argo("AnalysisTemplate", "analysistemplates");
+pub(crate) const CLUSTER_ANALYSIS_TEMPLATES: Kind =
+    Kind::argo("ClusterAnalysisTemplate", "clusteranalysistemplates");
+pub(crate) const APPLICATIONS: Kind = Kind::argo("Application", "applications");
+pub(crate) const APP_PROJECTS: Kind = Kind::argo("AppProject", "appprojects");
+pub(crate) const REPLICA_SETS: Kind = Kind::new("apps", "v1", "ReplicaSet", "replicasets");
+pub(crate) const PODS: Kind = Kind::new("", "v1", "Pod", "pods");
+pub(crate) const SERVICES: Kind = Kind::new("", "v1", "Service", "services");
+pub(crate) const SECRETS: Kind = Kind::new("", "v1", "Secret", "secrets");
+pub(crate) const CONFIG_MAPS: Kind = Kind::new("", "v1", "ConfigMap", "configmaps");
+pub(crate) const EVENTS: Kind = Kind::new("", "v1", "Event", "events");
+
+/// A client, and the namespace that names without one mean.
+#[derive(Clone)]
+pub(crate) struct Cluster {
+    /// The client.
+    pub client: Client,
+    /// `--namespace`, or that of the context.
+    pub namespace: String,
+}
+
+impl Cluster {
+    /// The objects of a kind in the namespace.
+    pub(crate) fn api(&self, kind: &Kind) -> Api<DynamicObject> {
+        Api::namespaced_with(self.client.clone(), &self.namespace, &kind.api())
+    }
+
+    /// The objects of a kind in all namespaces.
+    pub(crate) fn api_everywhere(&self, kind: &Kind) -> Api<DynamicObject> {
+        Api::all_with(self.client.clone(), &kind.api())
+    }
+
+    /// Reads one object as it is.
+    ///
+    /// # Errors
+    /// When it does not exist (the message names it and the namespace), or cannot be read.
+    pub(crate) async fn get(&self, kind: &Kind, name: &str) -> Result<Value> {
+        match self.api(kind).get(name).await {
+            Ok(found) => Ok(serde_json::to_value(found)?),
+            Err(kube::Error::Api(status))
+                if status.is_not_found() && !failure::is_unserved(&status) =>
+            {
+                bail!(
+                    "{} {name:?} not found in namespace {}",
+                    kind.name(),
+                    self.namespace
+                )
+            }
+            Err(error) => Err(anyhow!(error).context(format!("reading {} {name:?}", kind.name()))),
+        }
+    }
+
+    /// Lists objects of a kind in the namespace, each with `apiVersion` and `kind`.
+    ///
+    /// # Errors
+    /// When the API server refuses.
+    pub(crate) async fn list(
+        &self,
+        kind: &Kind,
+        parameters: &ListParams,
+    ) -> Result<Vec<Value>, kube::Error> {
+        typed(kind, self.api(kind).list(parameters).await?.items)
+    }
+
+    /// As [`Cluster::list`], in all namespaces.
+    ///
+    /// # Errors
+    /// When the API server refuses.
+    pub(crate) async fn list_everywhere(
+        &self,
+        kind: &Kind,
+        parameters: &ListParams,
+    ) -> Result<Vec<Value>, kube::Error> {
+        typed(
+            kind,
+            self.api_everywhere(kind).list(parameters).await?.items,
+        )
+    }
+}
+
+/// Objects of a list come without their types.
+fn typed(kind: &Kind, items: Vec<DynamicObject>) -> Result<Vec<Value>, kube::Error> {
+    let resource = kind.api();
+    items
+        .into_iter()
+        .map(|item| {
+            let mut object = serde_json::to_value(item).map_err(kube::Error::SerdeError)?;
+            if let Some(fields) = object.as_object_mut() {
+                fields
+                    .entry("apiVersion")
+                    .or_insert_with(|| json!(resource.api_version));
+                fields.entry("kind").or_insert_with(|| json!(resource.kind));
+            }
+            Ok(object)
+        })
+        .collect()
+}
+
+/// Connects as kubectl would.
+///
+/// # Errors
+/// When there is no usable kubeconfig, or a flag is wrong.
+pub(crate) async fn connect(args: &ConnectionArgs) -> Result<Cluster> {
+    if rustls::crypto::ring::default_provider()
+        .install_default()
+        .is_err()
+    {
+        bail!("another TLS provider is installed already");
+    }
     let options = KubeConfigOptions {
         context: args.context.clone(),
         cluster: args.cluster.clone(),
         user: args.user.clone(),
     };
+    let chosen = options.context.is_some() || options.cluster.is_some() || options.user.is_some();
     let mut config = match &args.kubeconfig {
         Some(path) => {
-            let file = Kubeconfig::read_from(path)
-                .with_context(|| format!("cannot read the kubeconfig {}", path.display()))?;
-            Config::from_custom_kubeconfig(file, &options).await?
+            let at = || format!("the kubeconfig {}", path.display());
+            let file = Kubeconfig::read_from(path).with_context(at)?;
+            Config::from_custom_kubeconfig(file, &options)
+                .await
+                .with_context(at)?
         }
-        None if options.context.is_some() || options.cluster.is_some() || options.user.is_some() => {
-            Config::from_kubeconfig(&options).await?
-        }
-        None => Config::infer().await.context(
-            "no cluster: set KUBECONFIG or --kubeconfig, or run inside of a cluster",
-        )?,
+        None if chosen => Config::from_kubeconfig(&options)
+            .await
+            .context("the kubeconfig")?,
+        None => match (Config::infer().await, &args.server) {
+            (Ok(config), _) => config,
+            (Err(_), Some(server)) => Config::new(server.parse().context("--server")?),
+            (Err(error), None) => {
+                let why = error
+                    .source()
+                    .map_or_else(|| error.to_string(), ToString::to_string);
+                bail!(
+                    "no cluster: set KUBECONFIG or give --kubeconfig, or run inside of a cluster ({why})"
+                );
+            }
+        },
     };
-    if let Some(timeout) = args.request_timeout {
-        config.read_timeout = Some(std::time::Duration::from_secs(timeout));
+    adjust(&mut config, args)?;
+    config.connect_timeout = Some(Duration::from_secs(10));
+    if let Some(timeout) = args.request_timeout.filter(|timeout| *timeout > 0) {
+        config.read_timeout = Some(Duration::from_secs(timeout));
+        config.reset_reader_on_write = true;
     }
-    let namespace = args.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
-    Ok((Client::try_from(config)?, namespace))
+    let namespace = args
+        .namespace
+        .clone()
+        .unwrap_or_else(|| config.default_namespace.clone());
+    Ok(Cluster {
+        client: Client::try_from(config)?,
+        namespace,
+    })
+}
+
+/// What the flags say wins over what the kubeconfig says.
+fn adjust(config: &mut Config, args: &ConnectionArgs) -> Result<()> {
+    if let Some(server) = &args.server {
+        config.cluster_url = server.parse().context("--server")?;
+    }
+    if let Some(token) = &args.token {
+        let given: AuthInfo = serde_json::from_value(json!({ "token": token }))?;
+        config.auth_info = AuthInfo {
+            token: given.token,
+            ..AuthInfo::default()
+        };
+    }
+    if args.client_certificate.is_some() || args.client_key.is_some() {
+        config
+            .auth_info
+            .client_certificate
+            .clone_from(&args.client_certificate);
+        config.auth_info.client_key.clone_from(&args.client_key);
+        config.auth_info.client_certificate_data = None;
+        config.auth_info.client_key_data = None;
+    }
+    if args.impersonate.is_some() {
+        config.auth_info.impersonate.clone_from(&args.impersonate);
+    }
+    if !args.impersonate_groups.is_empty() {
+        config.auth_info.impersonate_groups = Some(args.impersonate_groups.clone());
+    }
+    if let Some(path) = &args.certificate_authority {
+        let read = CertificateDer::pem_file_iter(path)
+            .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+            .map_err(|error| anyhow!("--certificate-authority {}: {error}", path.display()))?;
+        config.root_cert = Some(
+            read.iter()
+                .map(|certificate| certificate.to_vec())
+                .collect(),
+        );
+        config.root_cert_file = None;
+    }
+    if args.tls_server_name.is_some() {
+        config.tls_server_name.clone_from(&args.tls_server_name);
+    }
+    if args.insecure_skip_tls_verify {
+        config.accept_invalid_certs = true;
+    }
+    Ok(())
 }
 
 /// Reads an object that a Rollout names; `None` when it, or its kind, does not exist.
+///
+/// # Errors
+/// When the API server refuses.
 pub(crate) async fn find(
     client: &Client,
     object: &sluice_traffic::ObjectRef,
-) -> Result<Option<Value>> {
+) -> Result<Option<Value>, kube::Error> {
     let version = object.api_version.rsplit('/').next().unwrap_or_default();
-    let resource = kube::api::ApiResource {
+    let resource = ApiResource {
         group: object.group().to_owned(),
         version: version.to_owned(),
         api_version: object.api_version.clone(),
@@ -94,7 +297,9 @@ pub(crate) async fn find(
     let api: Api<DynamicObject> =
         Api::namespaced_with(client.clone(), &object.namespace, &resource);
     match api.get_opt(&object.name).await? {
-        Some(found) => Ok(Some(serde_json::to_value(found)?)),
+        Some(found) => Ok(Some(
+            serde_json::to_value(found).map_err(kube::Error::SerdeError)?,
+        )),
         None => Ok(None),
     }
 }

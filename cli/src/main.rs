@@ -1,76 +1,104 @@
 //! `kubectl sluice`: watch and steer Rollouts and Applications. Under the name `kubectl-argo-rollouts` it is that plugin.
+//!
+//! | what | where |
+//! |---|---|
+//! | the command line, and the name it was called by | [`args`], [`invocation`] |
+//! | `get rollout`, and all that is read of a Rollout | [`get`] |
+//! | `explain` | [`explain`] |
+//! | `list`, `status` | [`list`], [`wait`] |
+//! | orders: `promote`, `abort`, `undo`, … | [`operate`], [`promotion`], [`template`] |
+//! | Applications | [`app`] |
+//! | `simulate`, `lint` | [`offline`] |
+//!
+//! Exit codes: 0 well, 1 not well (an error, a degraded Rollout, a difference), 2 a wrong command line. A reader of
+//! the output that goes away is no error.
 
 mod app;
 mod args;
 mod cluster;
+mod elsewhere;
 mod explain;
+mod failure;
+#[cfg(test)]
+mod fake;
 mod get;
+mod invocation;
 mod list;
+mod offline;
 mod operate;
 mod output;
 mod paint;
-mod simulate;
+mod promotion;
 mod template;
 mod wait;
 
 use std::process::ExitCode;
 
-use anyhow::{Result, anyhow};
-use clap::Parser;
+use anyhow::Result;
 
 use args::{Cli, Command, Get, List, Retry, Set, Terminate};
+use invocation::Plugin;
+use paint::Paint;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    let cli = Cli::parse();
-    if rustls::crypto::ring::default_provider().install_default().is_err() {
-        eprintln!("Error: another TLS provider is installed already");
-        return ExitCode::FAILURE;
-    }
-    match run(cli).await {
+    let plugin = Plugin::current();
+    let cli = Cli::read(plugin);
+    match run(plugin, &cli).await {
         Ok(code) => code,
+        Err(error) if output::is_reader_gone(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("Error: {error:#}");
+            output::complain(&format!("Error: {}", failure::sentence(&error)));
             ExitCode::FAILURE
         }
     }
 }
 
-async fn run(cli: Cli) -> Result<ExitCode> {
+async fn run(plugin: Plugin, cli: &Cli) -> Result<ExitCode> {
+    let paint = Paint::stdout(cli.connection.no_color);
+    let connect = || cluster::connect(&cli.connection);
+    let names = &cli.connection.namespace;
     match &cli.command {
-        Command::Simulate(args) => {
-            simulate::run(args)?;
-            return Ok(ExitCode::SUCCESS);
+        Command::Simulate(args) => offline::simulate::run(args, plugin, paint)?,
+        Command::Lint(args) => return offline::lint::run(args, paint),
+        Command::Version(args) => output::print(&version(plugin, args.short))?,
+        Command::Get(Get::Rollout(args)) => get::run(&connect().await?, args, paint).await?,
+        Command::List(List::Rollouts(args)) => list::run(&connect().await?, args).await?,
+        Command::Status(args) => wait::run(&connect().await?, args).await?,
+        Command::Explain(args) => explain::run(&connect().await?, &args.names, plugin).await?,
+        Command::Promote(args) => operate::promote(&connect().await?, args).await?,
+        Command::Abort(args) => operate::abort(&connect().await?, &args.names).await?,
+        Command::Retry(Retry::Rollout(args)) => {
+            operate::retry(&connect().await?, &args.names).await?;
         }
-        Command::Version(args) => {
-            let version = env!("CARGO_PKG_VERSION");
-            let text = if args.short { version.to_owned() } else { format!("kubectl-sluice: v{version}") };
-            output::print(&format!("{text}\n"))?;
-            return Ok(ExitCode::SUCCESS);
+        Command::Pause(args) => operate::pause(&connect().await?, &args.names).await?,
+        Command::Restart(args) => operate::restart(&connect().await?, args).await?,
+        Command::Undo(args) => template::undo(&connect().await?, args).await?,
+        Command::Set(Set::Image(args)) => template::set_image(&connect().await?, args).await?,
+        Command::Terminate(Terminate::Analysisrun { names }) => {
+            operate::terminate_analysis_runs(&connect().await?, names).await?;
         }
-        _ => {}
-    }
-    let (client, namespace) = cluster::connect(&cli.connection).await?;
-    let (client, namespace) = (&client, namespace.as_str());
-    match &cli.command {
-        Command::Get(Get::Rollout(args)) => get::run(client, namespace, args).await?,
-        Command::List(List::Rollouts(args)) => list::run(client, namespace, args).await?,
-        Command::Status(args) => wait::run(client, namespace, args).await?,
-        Command::Promote(args) => operate::promote(client, namespace, args).await?,
-        Command::Abort(args) => operate::abort(client, namespace, &args.names).await?,
-        Command::Retry(Retry::Rollout(args)) => operate::retry(client, namespace, &args.names).await?,
-        Command::Pause(args) => operate::pause(client, namespace, &args.names).await?,
-        Command::Restart(args) => operate::restart(client, namespace, args).await?,
-        Command::Undo(args) => template::undo(client, namespace, args).await?,
-        Command::Set(Set::Image(args)) => template::set_image(client, namespace, args).await?,
-        Command::Terminate(Terminate::Analysisrun { name }) => {
-            operate::terminate_analysis_run(client, namespace, name).await?;
-        }
-        Command::Explain(args) => explain::run(client, namespace, &args.names).await?,
-        Command::App(args) => return app::run(client, namespace, args).await,
-        Command::Simulate(_) | Command::Version(_) => {
-            return Err(anyhow!("this command needs no cluster and has been carried out already"));
+        Command::App(args) => return app::run(&connect().await?, names.is_none(), args).await,
+        Command::Create(_) => return Err(elsewhere::answer("create")),
+        Command::Dashboard(_) => return Err(elsewhere::answer("dashboard")),
+        Command::Notifications(_) => return Err(elsewhere::answer("notifications")),
+        Command::Completion(_) => return Err(elsewhere::answer("completion")),
+        Command::Get(Get::Experiment(_))
+        | Command::List(List::Experiments(_))
+        | Command::Retry(Retry::Experiment(_))
+        | Command::Terminate(Terminate::Experiment(_)) => {
+            return Err(elsewhere::answer("experiment"));
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The first line is that of the other plugin, which scripts read.
+fn version(plugin: Plugin, short: bool) -> String {
+    let first = format!("{}: v{}\n", plugin.program(), env!("CARGO_PKG_VERSION"));
+    if short {
+        return first;
+    }
+    let (os, architecture) = (std::env::consts::OS, std::env::consts::ARCH);
+    format!("{first}  Product: Sluice\n  Platform: {os}/{architecture}\n")
 }

@@ -1,226 +1,320 @@
 //! Orders: promote, abort, retry, pause, restart, terminate. Each is a patch that other tools issue too, byte for byte.
-//!
-//! The patches are made by pure functions ([`promotion`]); this file sends them.
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Result, anyhow, bail};
 use jiff::{SignedDuration, Timestamp};
-use kube::Client;
-use kube::api::{Api, DynamicObject, Patch, PatchParams};
+use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
-use sluice_crds::analysis::AnalysisRun;
+use sluice_crds::duration;
 use sluice_crds::rollout::Rollout;
-use sluice_crds::rollout::steps::StepKind;
 
 use crate::args::{PromoteArgs, RestartArgs};
-use crate::cluster::resource::{self, Kind};
-use crate::get::snapshot::{list, read_rollout};
+use crate::cluster::{self, Cluster, Kind};
+use crate::failure;
+use crate::get::read::read_rollout;
+use crate::offline::check;
 use crate::output;
+use crate::promotion::{self, Promote};
 
-/// Sends the status part of a patch to the status subresource, and the rest to the object.
-async fn patch(client: &Client, namespace: &str, kind: &Kind, name: &str, patch: &Value) -> Result<()> {
-    let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, &kind.api());
-    let parameters = PatchParams::default();
-    if let Some(spec) = patch.get("spec") {
-        api.patch(name, &parameters, &Patch::Merge(json!({ "spec": spec }))).await?;
+/// Merges a patch into an object.
+async fn merge(cluster: &Cluster, kind: &Kind, name: &str, patch: &Value) -> Result<()> {
+    let patch = Patch::Merge(patch);
+    match cluster
+        .api(kind)
+        .patch(name, &PatchParams::default(), &patch)
+        .await
+    {
+        Ok(_) => Ok(()),
+        Err(error) => Err(said(kind, name, &cluster.namespace, error)),
     }
-    if let Some(status) = patch.get("status") {
-        let status = json!({ "status": status });
-        match api.patch_status(name, &parameters, &Patch::Merge(&status)).await {
-            // A CRD without the subresource, as old installations have it.
-            Err(kube::Error::Api(error)) if error.code == 404 => {
-                api.patch(name, &parameters, &Patch::Merge(&status)).await?;
-            }
-            outcome => {
-                outcome?;
-            }
-        }
-    }
-    Ok(())
 }
 
-async fn order(client: &Client, namespace: &str, names: &[String], body: Value, done: &str) -> Result<()> {
+/// Merges a patch into the status of an object: in its subresource, or in the object where the CRD has none, as old
+/// installations have it.
+async fn merge_status(cluster: &Cluster, kind: &Kind, name: &str, patch: &Value) -> Result<()> {
+    let api = cluster.api(kind);
+    match api
+        .patch_status(name, &PatchParams::default(), &Patch::Merge(patch))
+        .await
+    {
+        Ok(_) => Ok(()),
+        Err(kube::Error::Api(status)) if status.code == 404 => {
+            merge(cluster, kind, name, patch).await
+        }
+        Err(error) => Err(said(kind, name, &cluster.namespace, error)),
+    }
+}
+
+fn said(kind: &Kind, name: &str, namespace: &str, error: kube::Error) -> anyhow::Error {
+    match &error {
+        kube::Error::Api(status) if status.is_not_found() && !failure::is_unserved(status) => {
+            anyhow!(
+                "{} {name:?} not found in namespace {namespace}",
+                kind.name()
+            )
+        }
+        _ => anyhow!(error).context(format!("{} {name:?}", kind.name())),
+    }
+}
+
+async fn order_status(cluster: &Cluster, names: &[String], patch: Value, done: &str) -> Result<()> {
     for name in names {
-        read_rollout(client, namespace, name).await?;
-        patch(client, namespace, &resource::ROLLOUTS, name, &body).await?;
+        merge_status(cluster, &cluster::ROLLOUTS, name, &patch).await?;
         output::print(&format!("rollout '{name}' {done}\n"))?;
     }
     Ok(())
 }
 
 /// `abort`.
-pub(crate) async fn abort(client: &Client, namespace: &str, names: &[String]) -> Result<()> {
-    order(client, namespace, names, json!({ "status": { "abort": true } }), "aborted").await
+pub(crate) async fn abort(cluster: &Cluster, names: &[String]) -> Result<()> {
+    order_status(
+        cluster,
+        names,
+        json!({ "status": { "abort": true } }),
+        "aborted",
+    )
+    .await
 }
 
 /// `retry rollout`.
-pub(crate) async fn retry(client: &Client, namespace: &str, names: &[String]) -> Result<()> {
-    order(client, namespace, names, json!({ "status": { "abort": false } }), "retried").await
+pub(crate) async fn retry(cluster: &Cluster, names: &[String]) -> Result<()> {
+    order_status(
+        cluster,
+        names,
+        json!({ "status": { "abort": false } }),
+        "retried",
+    )
+    .await
 }
 
 /// `pause`.
-pub(crate) async fn pause(client: &Client, namespace: &str, names: &[String]) -> Result<()> {
-    order(client, namespace, names, json!({ "spec": { "paused": true } }), "paused").await
+pub(crate) async fn pause(cluster: &Cluster, names: &[String]) -> Result<()> {
+    let patch = json!({ "spec": { "paused": true } });
+    for name in names {
+        merge(cluster, &cluster::ROLLOUTS, name, &patch).await?;
+        output::print(&format!("rollout '{name}' paused\n"))?;
+    }
+    Ok(())
 }
 
 /// `restart`.
-pub(crate) async fn restart(client: &Client, namespace: &str, args: &RestartArgs) -> Result<()> {
+pub(crate) async fn restart(cluster: &Cluster, args: &RestartArgs) -> Result<()> {
     let delay = SignedDuration::from_secs(i64::try_from(args.delay)?);
-    let at = Timestamp::now().checked_add(delay)?.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
-    let body = json!({ "spec": { "restartAt": at } });
-    let done = if args.delay == 0 {
-        "restarts now".to_owned()
-    } else {
-        format!("restarts in {} s", args.delay)
-    };
-    order(client, namespace, &args.names, body, &done).await
+    let at = Timestamp::now()
+        .checked_add(delay)?
+        .strftime("%Y-%m-%dT%H:%M:%SZ")
+        .to_string();
+    let patch = json!({ "spec": { "restartAt": at } });
+    for name in &args.names {
+        accepts_restart(cluster, name, &patch).await?;
+        merge(cluster, &cluster::ROLLOUTS, name, &patch).await?;
+        output::print(&format!(
+            "rollout '{name}' restarts in {}\n",
+            duration::format(delay)
+        ))?;
+    }
+    Ok(())
+}
+
+/// A field that the engine refuses would make a healthy Rollout invalid: it is not written.
+async fn accepts_restart(cluster: &Cluster, name: &str, patch: &Value) -> Result<()> {
+    let mut object = serde_json::to_value(read_rollout(cluster, name).await?)?;
+    json_patch::merge(&mut object, patch);
+    let patched: Rollout = serde_json::from_value(object)?;
+    match check::refusal(&patched, "spec.restartAt") {
+        None => Ok(()),
+        Some(why) => bail!("Rollout {name} was left as it is: spec.restartAt: {why}"),
+    }
 }
 
 /// `terminate analysisrun`.
-pub(crate) async fn terminate_analysis_run(client: &Client, namespace: &str, name: &str) -> Result<()> {
-    let body = json!({ "spec": { "terminate": true } });
-    patch(client, namespace, &resource::ANALYSIS_RUNS, name, &body).await?;
-    output::print(&format!("analysisRun '{name}' terminated\n"))
+pub(crate) async fn terminate_analysis_runs(cluster: &Cluster, names: &[String]) -> Result<()> {
+    let patch = json!({ "spec": { "terminate": true } });
+    for name in names {
+        merge(cluster, &cluster::ANALYSIS_RUNS, name, &patch).await?;
+        output::print(&format!("analysisRun '{name}' terminated\n"))?;
+    }
+    Ok(())
 }
 
 /// `promote`.
-pub(crate) async fn promote(client: &Client, namespace: &str, args: &PromoteArgs) -> Result<()> {
-    ensure!(!(args.full && args.skip_current_step), "--full and --skip-current-step exclude each other");
+pub(crate) async fn promote(cluster: &Cluster, args: &PromoteArgs) -> Result<()> {
+    let how = match (args.full, args.skip_all_steps, args.skip_current_step) {
+        (true, _, _) => Promote::Full,
+        (_, true, _) => Promote::SkipAllSteps,
+        (_, _, true) => Promote::SkipStep,
+        _ => Promote::GoOn,
+    };
+    match how {
+        Promote::SkipStep => {
+            output::complain("--skip-current-step is deprecated: use promote without it")
+        }
+        Promote::SkipAllSteps => output::complain("--skip-all-steps is deprecated: use --full"),
+        Promote::GoOn | Promote::Full => {}
+    }
     let name = &args.name;
-    let rollout = read_rollout(client, namespace, name).await?;
-    let how = match (args.full, args.skip_current_step) {
-        (true, _) => Promote::Full,
-        (false, true) => Promote::SkipStep,
-        (false, false) => Promote::GoOn,
-    };
-    let run = match step_run_name(&rollout) {
-        Some(run) => list(client, namespace, &resource::ANALYSIS_RUNS, None)
-            .await?
-            .into_iter()
-            .find(|found| found.pointer("/metadata/name").and_then(Value::as_str) == Some(run.as_str()))
-            .and_then(|found| serde_json::from_value::<AnalysisRun>(found).ok()),
-        None => None,
-    };
-    let Some(body) = promotion(&rollout, run.as_ref(), how)? else {
-        return output::print(&format!("rollout '{name}' is fully promoted already\n"));
-    };
-    patch(client, namespace, &resource::ROLLOUTS, name, &body).await?;
-    let done = if args.full { "fully promoted" } else { "promoted" };
-    output::print(&format!("rollout '{name}' {done}\n"))
-}
-
-/// How far a promotion goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Promote {
-    GoOn,
-    SkipStep,
-    Full,
-}
-
-/// The patch of a promotion; `None` when there is nothing to promote.
-fn promotion(rollout: &Rollout, step_run: Option<&AnalysisRun>, how: Promote) -> Result<Option<Value>> {
-    let status = rollout.status.clone().unwrap_or_default();
-    if how == Promote::Full {
-        if status.current_pod_hash == status.stable_rs {
-            return Ok(None);
-        }
-        return Ok(Some(json!({ "status": { "promoteFull": true } })));
-    }
-    let steps = rollout.spec.canary().map(|canary| canary.steps().len()).unwrap_or_default();
-    let index = status.current_step_index.unwrap_or(0);
-    let next = (usize::try_from(index).unwrap_or(0) < steps).then_some(index + 1);
-    if how == Promote::SkipStep {
-        let Some(next) = next else {
-            bail!("cannot skip a step: the Rollout has no step left (step {index} of {steps})");
+    let rollout = read_rollout(cluster, name).await?;
+    let patches = promotion::patches(&rollout, how)?;
+    if patches.is_empty() {
+        let why = match how {
+            Promote::Full => "is fully promoted already",
+            _ => "does not wait for anybody, and has no steps",
         };
-        return Ok(Some(json!({ "status": { "pauseConditions": null, "currentStepIndex": next } })));
+        return output::print(&format!("rollout '{name}' {why}\n"));
     }
-    let waits = status.pause_conditions.as_ref().is_some_and(|list| !list.is_empty());
-    let unpause = (rollout.spec.paused == Some(true)).then(|| json!({ "paused": false }));
-    let inconclusive = step_run
-        .and_then(|run| run.status.as_ref())
-        .is_some_and(|run| run.phase == "Inconclusive");
-    let change = if waits && inconclusive && status.controller_pause == Some(true) {
-        match next {
-            Some(next) => Some(json!({
-                "pauseConditions": null, "controllerPause": false, "currentStepIndex": next
-            })),
-            None => Some(json!({ "pauseConditions": null })),
-        }
-    } else if waits {
-        Some(json!({ "pauseConditions": null }))
-    } else if unpause.is_none() {
-        next.map(|next| json!({ "pauseConditions": null, "currentStepIndex": next }))
+    if let Some(patch) = &patches.status {
+        merge_status(cluster, &cluster::ROLLOUTS, name, patch).await?;
+    }
+    if let Some(patch) = &patches.spec {
+        merge(cluster, &cluster::ROLLOUTS, name, patch).await?;
+    }
+    let done = if how == Promote::Full {
+        "fully promoted"
     } else {
-        None
+        "promoted"
     };
-    let mut body = serde_json::Map::new();
-    if let Some(spec) = unpause {
-        body.insert("spec".to_owned(), spec);
-    }
-    if let Some(status) = change {
-        body.insert("status".to_owned(), status);
-    }
-    Ok(Some(Value::Object(body)).filter(|body| body.as_object().is_some_and(|body| !body.is_empty())))
-}
-
-fn step_run_name(rollout: &Rollout) -> Option<String> {
-    let status = rollout.status.as_ref()?;
-    let index = usize::try_from(status.current_step_index?).ok()?;
-    match rollout.spec.canary()?.steps().get(index)?.kind()? {
-        StepKind::Analysis(_) => {
-            Some(status.canary.as_ref()?.current_step_analysis_run_status.as_ref()?.name.clone())
-        }
-        _ => None,
-    }
+    output::print(&format!("rollout '{name}' {done}\n"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fake::{self, Answer, Record};
+    use crate::get::tests::fixture;
 
-    fn rollout(status: Value, paused: bool) -> Rollout {
-        serde_json::from_value(json!({
-            "apiVersion": "argoproj.io/v1alpha1", "kind": "Rollout",
-            "metadata": { "name": "guestbook" },
-            "spec": {
-                "paused": paused,
-                "strategy": { "canary": { "steps": [
-                    { "setWeight": 10 }, { "pause": {} }, { "setWeight": 50 }
-                ] } }
-            },
-            "status": status
-        }))
-        .unwrap()
+    fn rollout() -> Value {
+        fixture().remove(0)
     }
 
-    #[test]
-    fn a_pause_is_ended_by_removing_its_conditions() {
-        let paused = json!({
-            "currentStepIndex": 1, "controllerPause": true,
-            "pauseConditions": [{ "reason": "CanaryPauseStep", "startTime": "2026-01-01T00:00:00Z" }]
-        });
+    fn server(status_subresource: bool, rollout: Value) -> (Cluster, Record) {
+        fake::cluster(move |line, _| -> Answer {
+            match line {
+                line if line.contains("/status?") && !status_subresource => {
+                    fake::not_found("the server could not find it")
+                }
+                line if line.contains("rollouts/web") => (200, rollout.clone()),
+                _ => fake::not_found("rollouts.argoproj.io \"nobody\""),
+            }
+        })
+    }
+
+    fn paths(record: &Record) -> Vec<(String, Value)> {
+        let short = |line: String| {
+            line.split('?')
+                .next()
+                .unwrap_or_default()
+                .replace("/apis/argoproj.io/v1alpha1/namespaces/demo/", "")
+        };
+        record
+            .writes()
+            .into_iter()
+            .map(|(line, body)| (short(line), body))
+            .collect()
+    }
+
+    fn promotion(full: bool) -> PromoteArgs {
+        PromoteArgs {
+            name: "web".to_owned(),
+            full,
+            skip_current_step: false,
+            skip_all_steps: false,
+        }
+    }
+
+    #[tokio::test]
+    async fn an_abort_goes_to_the_status() {
+        let (cluster, record) = server(true, rollout());
+        abort(&cluster, &["web".to_owned()]).await.unwrap();
         assert_eq!(
-            promotion(&rollout(paused, false), None, Promote::GoOn).unwrap(),
-            Some(json!({ "status": { "pauseConditions": null } }))
+            paths(&record),
+            [(
+                "PATCH rollouts/web/status".to_owned(),
+                json!({ "status": { "abort": true } })
+            )]
         );
     }
 
-    #[test]
-    fn without_a_pause_the_step_is_skipped() {
-        let body = promotion(&rollout(json!({ "currentStepIndex": 0 }), false), None, Promote::GoOn);
-        let expected = json!({ "status": { "pauseConditions": null, "currentStepIndex": 1 } });
-        assert_eq!(body.unwrap(), Some(expected));
+    #[tokio::test]
+    async fn without_the_subresource_the_object_is_patched() {
+        let (cluster, record) = server(false, rollout());
+        retry(&cluster, &["web".to_owned()]).await.unwrap();
+        let body = json!({ "status": { "abort": false } });
+        assert_eq!(
+            paths(&record),
+            [
+                ("PATCH rollouts/web/status".to_owned(), body.clone()),
+                ("PATCH rollouts/web".to_owned(), body)
+            ]
+        );
     }
 
-    #[test]
-    fn a_manual_pause_is_ended_in_the_spec() {
-        let body = promotion(&rollout(json!({ "currentStepIndex": 0 }), true), None, Promote::GoOn);
-        assert_eq!(body.unwrap(), Some(json!({ "spec": { "paused": false } })));
+    #[tokio::test]
+    async fn a_promotion_writes_the_status_before_it_ends_a_pause_by_hand() {
+        let mut object = rollout();
+        object["spec"]["paused"] = json!(true);
+        let (cluster, record) = server(true, object);
+        promote(&cluster, &promotion(false)).await.unwrap();
+        assert_eq!(
+            paths(&record),
+            [
+                (
+                    "PATCH rollouts/web/status".to_owned(),
+                    json!({ "status": { "pauseConditions": null } })
+                ),
+                (
+                    "PATCH rollouts/web".to_owned(),
+                    json!({ "spec": { "paused": false } })
+                ),
+            ]
+        );
     }
 
-    #[test]
-    fn what_is_promoted_already_is_left_alone() {
-        let status = json!({ "currentPodHash": "a", "stableRS": "a" });
-        assert_eq!(promotion(&rollout(status, false), None, Promote::Full).unwrap(), None);
+    #[tokio::test]
+    async fn a_rollout_that_is_not_there_is_named_with_its_namespace() {
+        let (cluster, record) = server(true, rollout());
+        let error = abort(&cluster, &["nobody".to_owned()]).await.unwrap_err();
+        assert_eq!(
+            failure::sentence(&error),
+            "rollouts.argoproj.io \"nobody\" not found in namespace demo"
+        );
+        let mut args = promotion(true);
+        args.name = "nobody".to_owned();
+        let error = promote(&cluster, &args).await.unwrap_err();
+        assert_eq!(
+            failure::sentence(&error),
+            "rollouts.argoproj.io \"nobody\" not found in namespace demo"
+        );
+        assert!(
+            record
+                .writes()
+                .iter()
+                .all(|(line, _)| line.contains("nobody"))
+        );
+    }
+
+    #[tokio::test]
+    async fn a_field_that_would_make_the_rollout_invalid_is_not_written() {
+        let (cluster, record) = server(true, rollout());
+        let args = RestartArgs {
+            names: vec!["web".to_owned()],
+            delay: 0,
+        };
+        let outcome = restart(&cluster, &args).await;
+        let mut patched: Rollout = serde_json::from_value(rollout()).unwrap();
+        patched.spec.restart_at =
+            Some(serde_json::from_value(json!("2026-03-01T12:00:00Z")).unwrap());
+        match check::refusal(&patched, "spec.restartAt") {
+            None => {
+                outcome.unwrap();
+                assert!(record.writes()[0].1["spec"]["restartAt"].is_string());
+            }
+            Some(_) => {
+                let error = failure::sentence(&outcome.unwrap_err());
+                assert!(
+                    error.starts_with("Rollout web was left as it is: spec.restartAt: "),
+                    "{error}"
+                );
+                assert_eq!(record.writes(), []);
+            }
+        }
     }
 }

@@ -11,4 +11,4 @@ mod rollout;
 mod run;
 
 pub use config::{Config, Loops};
-pub use run::run;
+pub use run::{run, run_with_clock};

@@ -27,6 +27,9 @@ use crate::config::Config;
 use crate::rollout::Rollouts;
 
 /// How often it is said which caches are still missing.
+/// Requests a second for Kubernetes Events, and requests in a row.
+const EVENTS_A_SECOND: f64 = 50.0;
+const EVENTS_BURST: u32 = 200;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Runs a controller until `stop` is cancelled or the Lease is lost.
@@ -53,6 +56,9 @@ pub async fn run_with_clock(
 ) -> anyhow::Result<()> {
     let metrics = Metrics::install();
     metrics.collect(Box::new(about));
+    // Events and the Lease have limits of their own, so that neither waits for the loops nor holds them up.
+    let events_api = Api::new(client.clone(), EVENTS_A_SECOND, EVENTS_BURST);
+    let lease_api = Api::new(client.clone(), 0.0, 1);
     let api = Api::new(client, config.qps, config.burst);
     let fence = if config.leader_elect {
         Fence::shut()

@@ -2,7 +2,8 @@
 //!
 //! [`Events::emit`] puts a note into a bounded queue and returns; a task of its own writes the notes in order, so events
 //! never hold up a loop. When the queue is full, the note is dropped and counted. An event that repeats within an hour
-//! raises the count of the one that was written before. One object may write [`BURST`] events and then one every
+//! raises the count of the one that was written before; a warning that repeats faster than every five seconds is
+//! counted in memory in between. One object may write [`BURST`] events and then one every
 //! [`REFILL`]: a broken object cannot flood the API.
 
 use std::collections::HashMap;
@@ -25,6 +26,8 @@ pub const ROLLOUTS_COMPONENT: &str = "rollouts-controller";
 const QUEUE: usize = 2_000;
 const REMEMBERED: usize = 4_096;
 const REPEAT_WITHIN: Duration = Duration::from_secs(3_600);
+/// A warning that repeats faster than this is counted here and written with the next one.
+const WARNING_PERIOD: Duration = Duration::from_secs(5);
 /// Events that one object may write in a row.
 pub const BURST: u32 = 100;
 /// After a burst, one event in this time.
@@ -160,10 +163,6 @@ impl Writer {
     }
 
     async fn write(&mut self, mut note: Note) {
-        if !self.within_budget(&note) {
-            metrics::counter!("sluice_events_dropped_total", "cause" => "too_many").increment(1);
-            return;
-        }
         if let Some((end, _)) = note.message.char_indices().nth(MAX_MESSAGE) {
             note.message.truncate(end);
         }
@@ -174,6 +173,17 @@ impl Writer {
             reason: note.reason.clone(),
             message: note.message.clone(),
         };
+        if let Some(before) = self.written.get_mut(&same)
+            && note.severity == Severity::Warning
+            && before.at.elapsed() < WARNING_PERIOD
+        {
+            before.count += 1;
+            return;
+        }
+        if !self.within_budget(&note) {
+            metrics::counter!("sluice_events_dropped_total", "cause" => "too_many").increment(1);
+            return;
+        }
         let outcome = match self.written.get(&same) {
             Some(before) if before.at.elapsed() < REPEAT_WITHIN => {
                 let (name, count) = (before.name.clone(), before.count + 1);

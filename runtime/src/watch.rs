@@ -27,6 +27,8 @@ use crate::projection::{Projection, without_bookkeeping};
 const WATCH_SECONDS: u32 = 240;
 /// A watch that says nothing for that long, bookmarks included, is taken for dead.
 const IDLE: Duration = Duration::from_secs(WATCH_SECONDS as u64 + 5);
+/// How often a kind that the API does not know is looked for, at least.
+const ABSENT: Duration = Duration::from_secs(5);
 /// A watch that lived shorter than this is not resumed at once.
 const SHORT: Duration = Duration::from_secs(1);
 
@@ -82,6 +84,7 @@ async fn forever(api: &Api, cache: &Cache, options: &WatchOptions) {
             }
             Err(error) => {
                 let absent = error.kind == ErrorKind::NotFound;
+                let wait = pause(&mut pauses, Some(&error));
                 if absent {
                     if cache.state() != SyncState::Absent {
                         tracing::info!(kind = %cache.kind(), "the API does not know this kind; watching for it to appear");
@@ -95,7 +98,7 @@ async fn forever(api: &Api, cache: &Cache, options: &WatchOptions) {
                     metrics::counter!("sluice_watch_errors_total", "kind" => cache.kind().to_string()).increment(1);
                     tracing::warn!(%error, "cannot list; trying again");
                 }
-                sleep(pause(&mut pauses, Some(&error))).await;
+                sleep(if absent { wait.min(ABSENT) } else { wait }).await;
             }
         }
     }

@@ -7,65 +7,119 @@ mod sync;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
-use kube::Client;
-use kube::api::{Api, DynamicObject, Patch, PatchParams};
+use anyhow::{Result, bail};
+use kube::api::{ListParams, Patch, PatchParams};
 use serde_json::{Value, json};
 use sluice_crds::names;
 
 use crate::args::App;
-use crate::cluster::resource;
+use crate::cluster::{self, Cluster};
+use crate::get::snapshot::text;
 
-/// Carries out `app …`.
-pub(crate) async fn run(client: &Client, namespace: &str, command: &App) -> Result<ExitCode> {
+/// Carries out `app …`. `anywhere`: no namespace was given, so the Application may be in any.
+pub(crate) async fn run(cluster: &Cluster, anywhere: bool, command: &App) -> Result<ExitCode> {
     match command {
-        App::List { all_namespaces, output } => {
-            show::list(client, namespace, *all_namespaces, *output).await?;
+        App::List {
+            all_namespaces,
+            output,
+        } => {
+            show::list(cluster, *all_namespaces, *output).await?;
         }
-        App::Get { name, refresh, hard_refresh, output } => {
+        App::Get {
+            name,
+            refresh,
+            hard_refresh,
+            output,
+        } => {
+            let cluster = locate(cluster, anywhere, name).await?;
             if *refresh || *hard_refresh {
-                self::refresh(client, namespace, name, *hard_refresh).await?;
+                self::refresh(&cluster, name, *hard_refresh).await?;
             }
-            show::one(client, namespace, name, *output).await?;
+            show::one(&cluster, name, *output).await?;
         }
-        App::Sync { name, revision, prune, dry_run, asynchronous, timeout } => {
+        App::Sync {
+            name,
+            revision,
+            prune,
+            dry_run,
+            asynchronous,
+            timeout,
+        } => {
+            let cluster = locate(cluster, anywhere, name).await?;
             let order = sync::Order {
                 revision: revision.clone(),
                 prune: *prune,
                 dry_run: *dry_run,
             };
             let wait = (!asynchronous).then(|| Duration::from_secs(*timeout));
-            sync::run(client, namespace, name, &order, wait).await?;
+            sync::run(&cluster, name, &order, wait).await?;
         }
-        App::Diff { name } => {
-            refresh(client, namespace, name, false).await?;
-            return diff::run(client, namespace, name).await;
+        App::Diff {
+            name,
+            revision,
+            summary,
+        } => {
+            let cluster = locate(cluster, anywhere, name).await?;
+            return diff::run(&cluster, name, revision.as_deref(), *summary).await;
         }
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn api(client: &Client, namespace: &str) -> Api<DynamicObject> {
-    Api::namespaced_with(client.clone(), namespace, &resource::APPLICATIONS.api())
+/// The namespace of an Application: the present one, else the only one that has it.
+async fn locate(cluster: &Cluster, anywhere: bool, name: &str) -> Result<Cluster> {
+    let named = ListParams::default().fields(&format!("metadata.name={name}"));
+    let here = cluster.list(&cluster::APPLICATIONS, &named).await?;
+    if !anywhere || !here.is_empty() {
+        return Ok(cluster.clone());
+    }
+    // Somebody who may not look further gets the answer for this namespace.
+    let found = cluster
+        .list_everywhere(&cluster::APPLICATIONS, &named)
+        .await
+        .unwrap_or_default();
+    let namespaces: Vec<&str> = found
+        .iter()
+        .map(|found| text(found, "/metadata/namespace"))
+        .collect();
+    match namespaces.as_slice() {
+        [] => Ok(cluster.clone()),
+        [only] => Ok(Cluster {
+            namespace: (*only).to_owned(),
+            ..cluster.clone()
+        }),
+        several => bail!(
+            "several namespaces have an Application {name:?}: {}; choose one with --namespace",
+            several.join(", ")
+        ),
+    }
 }
 
-async fn read(client: &Client, namespace: &str, name: &str) -> Result<Value> {
-    let found = api(client, namespace).get_opt(name).await?.with_context(|| {
-        format!("applications.argoproj.io \"{name}\" not found in namespace {namespace}")
-    })?;
-    Ok(serde_json::to_value(found)?)
+async fn read(cluster: &Cluster, name: &str) -> Result<Value> {
+    cluster.get(&cluster::APPLICATIONS, name).await
 }
 
 /// Asks the controller to compare, and waits until it has (it removes the annotation).
-async fn refresh(client: &Client, namespace: &str, name: &str, hard: bool) -> Result<()> {
+async fn refresh(cluster: &Cluster, name: &str, hard: bool) -> Result<()> {
     let kind = if hard { "hard" } else { "normal" };
     let patch = json!({ "metadata": { "annotations": { names::REFRESH: kind } } });
-    api(client, namespace).patch(name, &PatchParams::default(), &Patch::Merge(&patch)).await?;
+    let api = cluster.api(&cluster::APPLICATIONS);
+    // An object that is not there is said in our own words by the read below.
+    if let Err(error) = api
+        .patch(name, &PatchParams::default(), &Patch::Merge(&patch))
+        .await
+    {
+        read(cluster, name).await?;
+        return Err(error.into());
+    }
     let began = Instant::now();
     loop {
-        let application = read(client, namespace, name).await?;
+        let application = read(cluster, name).await?;
         let annotations = application.pointer("/metadata/annotations");
-        if annotations.and_then(|annotations| annotations.get(names::REFRESH)).is_none() {
+        if annotations
+            .and_then(|annotations| annotations.get(names::REFRESH))
+            .is_none()
+        {
             return Ok(());
         }
         if began.elapsed() > Duration::from_secs(60) {
@@ -75,6 +129,11 @@ async fn refresh(client: &Client, namespace: &str, name: &str, hard: bool) -> Re
     }
 }
 
-fn text(value: &Value, pointer: &str) -> String {
-    value.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned()
+/// The elements of a list at a JSON pointer.
+fn list<'a>(value: &'a Value, pointer: &str) -> impl Iterator<Item = &'a Value> {
+    value
+        .pointer(pointer)
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
 }

@@ -3,12 +3,16 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
-use kube::Client;
 use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 
-use super::{api, read, text};
+use super::read;
+use crate::cluster::{self, Cluster};
+use crate::get::snapshot::text;
 use crate::output;
+
+/// Attempts at writing while the controller writes too.
+const ATTEMPTS: usize = 5;
 
 /// What is asked for.
 pub(super) struct Order {
@@ -22,32 +26,26 @@ pub(super) struct Order {
 
 /// Carries out `app sync`.
 pub(super) async fn run(
-    client: &Client,
-    namespace: &str,
+    cluster: &Cluster,
     name: &str,
     order: &Order,
     wait: Option<Duration>,
 ) -> Result<()> {
-    let application = read(client, namespace, name).await?;
-    if application.get("operation").is_some_and(|operation| !operation.is_null()) {
-        bail!("another operation is already in progress");
-    }
-    let started = text(&application, "/status/operationState/startedAt");
-    let patch = json!({
-        "metadata": { "resourceVersion": application.pointer("/metadata/resourceVersion") },
-        "operation": operation(&application, order),
-    });
-    api(client, namespace).patch(name, &PatchParams::default(), &Patch::Merge(&patch)).await?;
+    let started = begin(cluster, name, order).await?;
     let Some(limit) = wait else {
         return output::print(&format!("application '{name}' is syncing\n"));
     };
     let began = Instant::now();
     loop {
-        let application = read(client, namespace, name).await?;
-        let state = application.pointer("/status/operationState").unwrap_or(&Value::Null);
+        let application = read(cluster, name).await?;
+        let state = application
+            .pointer("/status/operationState")
+            .unwrap_or(&Value::Null);
         let phase = text(state, "/phase");
-        let over = matches!(phase.as_str(), "Succeeded" | "Failed" | "Error");
-        let pending = application.get("operation").is_some_and(|operation| !operation.is_null());
+        let over = matches!(phase, "Succeeded" | "Failed" | "Error");
+        let pending = application
+            .get("operation")
+            .is_some_and(|operation| !operation.is_null());
         if over && !pending && text(state, "/startedAt") != started {
             let message = text(state, "/message");
             if phase != "Succeeded" {
@@ -56,9 +54,42 @@ pub(super) async fn run(
             return output::print(&format!("application '{name}' synced: {message}\n"));
         }
         if began.elapsed() > limit {
-            bail!("sync of {name} has not ended within {} s (phase {phase})", limit.as_secs());
+            bail!(
+                "sync of {name} has not ended within {} s (phase {phase})",
+                limit.as_secs()
+            );
         }
         tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+}
+
+/// Writes the operation; returns when the one before it started.
+async fn begin(cluster: &Cluster, name: &str, order: &Order) -> Result<String> {
+    let mut attempt = 1;
+    loop {
+        let application = read(cluster, name).await?;
+        if application
+            .get("operation")
+            .is_some_and(|operation| !operation.is_null())
+        {
+            bail!("another operation is already in progress");
+        }
+        // Written only if nobody else orders one in between.
+        let patch = json!({
+            "metadata": { "resourceVersion": application.pointer("/metadata/resourceVersion") },
+            "operation": operation(&application, order),
+        });
+        let api = cluster.api(&cluster::APPLICATIONS);
+        match api
+            .patch(name, &PatchParams::default(), &Patch::Merge(&patch))
+            .await
+        {
+            Ok(_) => return Ok(text(&application, "/status/operationState/startedAt").to_owned()),
+            Err(kube::Error::Api(status)) if status.code == 409 && attempt < ATTEMPTS => {
+                attempt += 1
+            }
+            Err(error) => return Err(error.into()),
+        }
     }
 }
 

@@ -20,11 +20,11 @@ pub(crate) fn of(rollout: &Rollout) -> (String, String) {
         let message = "waiting for rollout spec update to be observed for the reference workload";
         return ("Progressing".to_owned(), message.to_owned());
     }
-    let waits = status.pause_conditions.as_ref().is_some_and(|list| !list.is_empty());
-    if status.phase.as_deref() == Some("Paused")
-        && rollout.spec.paused != Some(true)
-        && !waits
-    {
+    let waits = status
+        .pause_conditions
+        .as_ref()
+        .is_some_and(|list| !list.is_empty());
+    if status.phase.as_deref() == Some("Paused") && rollout.spec.paused != Some(true) && !waits {
         let message = "waiting for rollout to unpause";
         return ("Progressing".to_owned(), message.to_owned());
     }
@@ -32,4 +32,18 @@ pub(crate) fn of(rollout: &Rollout) -> (String, String) {
         status.phase.unwrap_or_else(|| "Progressing".to_owned()),
         status.message.unwrap_or_default(),
     )
+}
+
+/// The icon of a phase.
+pub(crate) fn icon(phase: &str) -> &'static str {
+    match phase {
+        "Progressing" => "◌",
+        "Error" | "InvalidSpec" => "⚠",
+        "Paused" => "॥",
+        "Healthy" => "✔",
+        "Degraded" => "✖",
+        "Unknown" => "?",
+        "ScaledDown" => "•",
+        _ => " ",
+    }
 }

@@ -1,4 +1,5 @@
 //! Act: carries out a plan, in its order — effects, status, events — and stops at the first write that is not confirmed.
+//! Before each effect the safety invariants are checked once more, by code that knows nothing of how it was decided.
 //!
 //! Stopping anywhere is safe: every prefix of a plan is. What was written is remembered by the freshness gate, so the
 //! next decision is made on a view that shows it.
@@ -12,13 +13,13 @@ use serde_json::{Map, Value, json};
 use sluice_crds::analysis::AnalysisRun;
 use sluice_crds::names::{MANAGED_BY_ROLLOUTS, POD_TEMPLATE_HASH};
 use sluice_rollout::plan::NewReplicaSet;
-use sluice_rollout::{Effect, EventType, Plan, Precondition};
+use sluice_rollout::{Effect, EventType, Plan, Precondition, World, invariants};
 use sluice_runtime::events::Severity;
 use sluice_runtime::kind::{ANALYSIS_RUN, Kind, REPLICA_SET, ROLLOUT, SERVICE};
 use sluice_runtime::{Cache, Key, Must, Object, WriteError, Written};
 
 use super::observe::Observed;
-use super::{Rollouts, route};
+use super::{Rollouts, describe, route};
 
 /// Why a plan was not carried out to its end.
 #[derive(Debug)]
@@ -36,7 +37,7 @@ impl fmt::Display for Stopped {
         match self {
             Stopped::Again(error) => write!(f, "observe again: {error}"),
             Stopped::Failed(error) => write!(f, "failed: {error}"),
-            Stopped::Refused(why) => write!(f, "refused: {why}"),
+            Stopped::Refused(why) => f.write_str(why),
         }
     }
 }
@@ -62,6 +63,15 @@ pub(crate) async fn act(
         version: observed.object.resource_version.to_string(),
     };
     for effect in &plan.effects {
+        let check = |world: &World<'_>| invariants::check(world, effect);
+        if let Err(violation) = observed.with_world(&rollouts.settings, check) {
+            metrics::counter!("sluice_refused_effects_total", "invariant" => violation.invariant)
+                .increment(1);
+            let effect = describe::effect(effect);
+            return Err(Stopped::Refused(format!(
+                "{effect}: refused, since {violation}"
+            )));
+        }
         act.effect(effect).await?;
     }
     act.status(plan).await?;

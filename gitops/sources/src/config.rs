@@ -136,7 +136,7 @@ impl Default for Limits {
             directory_bytes: 10 << 20,
             file_bytes: 10 << 20,
             rendered_bytes: 32 << 20,
-            child_memory_bytes: 2 << 30,
+            child_memory_bytes: 768 << 20,
             remembered_bytes: 16 << 20,
         }
     }

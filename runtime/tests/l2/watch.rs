@@ -146,7 +146,7 @@ async fn a_kind_that_is_not_installed_is_watched_when_it_appears() {
         &HTTP_ROUTE,
         json!({"metadata": {"name": "web", "namespace": "a"}}),
     );
-    tokio::time::sleep(Duration::from_secs(31)).await;
+    tokio::time::sleep(Duration::from_secs(6)).await;
     assert_eq!(cache.state(), SyncState::Synced);
     assert_eq!(names(&cache), ["web"]);
 }

@@ -4,11 +4,6 @@
 //! It knows nothing of single kinds: an object is JSON under a path. Not modelled: admission, validation, server-side
 //! apply (which is a merge here), garbage collection, finalizers.
 
-#![allow(
-    dead_code,
-    reason = "each test program that includes this uses a part of it"
-)]
-
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -412,11 +407,16 @@ impl State {
                     }
                     json_patch::merge(&mut new, &body);
                 }
-                if subresource == "status" {
+                // Of the kinds of argoproj.io only Rollouts have the subresource, as upstream.
+                let has_subresource =
+                    !collection.contains("/argoproj.io/") || collection.ends_with("/rollouts");
+                if subresource == "status" && !has_subresource {
+                    return refuse(404, "NotFound", "no such subresource");
+                } else if subresource == "status" {
                     let status = new["status"].take();
                     new = old.clone();
                     new["status"] = status;
-                } else {
+                } else if has_subresource {
                     match old.get("status") {
                         Some(status) => new["status"] = status.clone(),
                         None => {

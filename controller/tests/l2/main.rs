@@ -1,0 +1,8 @@
+//! The whole controller in the process of the test, with the real client, against an API server in memory.
+
+mod analysis;
+mod harness;
+mod rollout;
+#[path = "../../../runtime/tests/l2/support/mod.rs"]
+#[expect(dead_code, reason = "the runtime's own tests use the rest of it")]
+mod support;
