@@ -46,7 +46,11 @@ pub(crate) fn cluster(
                 .path_and_query()
                 .map_or("", |path| path.as_str());
             let line = format!("{} {path}", request.method());
-            let bytes = request.into_body().collect_bytes().await?;
+            let bytes = request
+                .into_body()
+                .collect_bytes()
+                .await
+                .map_err(std::io::Error::other)?;
             let body: Value = serde_json::from_slice(&bytes).unwrap_or_default();
             kept.0
                 .lock()

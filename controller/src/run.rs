@@ -70,9 +70,10 @@ pub async fn run_with_clock(
     let _end_with_us = end.clone().drop_guard();
     let caches = Caches::new(api.clone(), config.watched_namespace.clone(), end.clone());
     let executor = Executor::new(api.clone(), fence.clone(), ROLLOUTS_FIELD_MANAGER);
-    let (events, writer) = Events::new(executor.clone(), Arc::clone(&clock));
+    let events_executor = Executor::new(events_api, fence.clone(), ROLLOUTS_FIELD_MANAGER);
+    let (events, writer) = Events::new(events_executor, Arc::clone(&clock));
     let ctx = Context {
-        api: api.clone(),
+        api,
         caches: caches.clone(),
         executor,
         fence: fence.clone(),
@@ -123,7 +124,7 @@ pub async fn run_with_clock(
     let mut leader = config.leader_elect.then(|| {
         let key = Key::new(&config.lease_namespace, &config.lease_name());
         Leader::new(
-            api,
+            lease_api,
             fence.clone(),
             clock,
             config.timing,

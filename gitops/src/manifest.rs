@@ -9,13 +9,16 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value;
+use sluice_crds::application::Application;
 use sluice_crds::names;
 
 use crate::digest;
 use crate::glob;
 use crate::hook::{self, Hook, HookKind};
 use crate::key::{GroupKind, Key, api_version, set_annotation, text};
+use crate::options::SyncOptions;
 use crate::scope::Scope;
+use crate::sync_plan::task;
 use crate::tracking;
 
 /// Where an Application's objects go and how they are marked.
@@ -318,6 +321,36 @@ fn place(mut object: Value, hook: Option<Hook>, placement: &Placement, scope: &S
         object,
         fenced: false,
     }
+}
+
+/// Adds the destination namespace to the targets when `CreateNamespace=true` comes with labels or annotations for it
+/// (`managedNamespaceMetadata`): then it is compared like everything else. It is not stamped, so it is never pruned, and
+/// it is no part of the rendering's digest.
+pub fn add_namespace(targets: &mut Targets, app: &Application) {
+    let Some(policy) = &app.spec.sync_policy else {
+        return;
+    };
+    let options = policy.sync_options.as_deref().unwrap_or(&[]);
+    let (options, _) = SyncOptions::parse(options.iter().map(String::as_str));
+    let name = app.spec.destination.namespace();
+    let Some(metadata) = &policy.managed_namespace_metadata else {
+        return;
+    };
+    if !options.create_namespace || name.is_empty() {
+        return;
+    }
+    let key = Key::new("", "Namespace", "", name);
+    if targets.plain(&key).is_some() {
+        return;
+    }
+    targets.objects.push(Target {
+        key,
+        api_version: "v1".to_owned(),
+        wave: 0,
+        hook: None,
+        object: task::namespace(name, Some(metadata)),
+        fenced: false,
+    });
 }
 
 /// Marks an object as belonging to the Application.

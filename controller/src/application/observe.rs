@@ -117,8 +117,11 @@ pub(crate) async fn observe(
         .into_iter()
         .zip(&parsed)
         .map(|(snapshot, objects)| {
-            let targets = manifest::targets(objects, &placement, &known.scope)
+            let mut targets = manifest::targets(objects, &placement, &known.scope)
                 .map_err(|error| error.to_string());
+            if let Ok(targets) = &mut targets {
+                manifest::add_namespace(targets, app);
+            }
             Draft { snapshot, targets }
         })
         .collect();

@@ -121,12 +121,6 @@ pub(super) fn drive(
         options: &options,
         operation: &sync,
         rules: &setting.rules,
-        namespace_metadata: setting
-            .app
-            .spec
-            .sync_policy
-            .as_ref()
-            .and_then(|policy| policy.managed_namespace_metadata.as_ref()),
         revision: &rendering.revision(),
         started_at,
         retry,

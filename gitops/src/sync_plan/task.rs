@@ -83,8 +83,6 @@ pub struct PlanInput<'a> {
     pub operation: &'a SyncOperation,
     /// Differences that do not count.
     pub rules: &'a Rules,
-    /// Labels and annotations for the namespace.
-    pub namespace_metadata: Option<&'a ManagedNamespaceMetadata>,
     /// Commit that is synced to.
     pub revision: &'a str,
     /// When the sync began.
@@ -363,14 +361,14 @@ fn namespace_task(input: &PlanInput<'_>, tasks: &[Task]) -> Option<Task> {
         return None;
     }
     let key = Key::new("", "Namespace", "", name);
-    if tasks.iter().any(|task| task.key == key) {
+    if tasks.iter().any(|task| task.key == key) || input.targets.plain(&key).is_some() {
         return None;
     }
     let task = Task {
         api_version: "v1".to_owned(),
         phase: Phase::PreSync,
         wave: i64::MIN,
-        work: Work::Apply(Box::new(namespace(name, input.namespace_metadata))),
+        work: Work::Apply(Box::new(namespace(name, None))),
         hook: None,
         options: input.options.clone(),
         fenced: false,
@@ -378,7 +376,7 @@ fn namespace_task(input: &PlanInput<'_>, tasks: &[Task]) -> Option<Task> {
     };
     let is_done = input.results.iter().any(|result| task.has_result(result));
     let is_there = input.live.objects.contains_key(&task.key);
-    (is_done || !is_there || input.namespace_metadata.is_some()).then_some(task)
+    (is_done || !is_there).then_some(task)
 }
 
 /// The destination namespace as `CreateNamespace=true` makes it. It carries no tracking stamp: it is not deleted with

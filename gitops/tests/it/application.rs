@@ -532,6 +532,23 @@ fn the_namespace_is_made_when_that_is_wanted() {
         "web"
     );
 
+    // Other labels are a difference, and the namespace is not deleted when the labels go.
+    let labels = |text: &str| serde_json::from_value(yaml(text)).unwrap();
+    let policy = cluster.app.spec.sync_policy.as_mut().unwrap();
+    policy.managed_namespace_metadata = labels("{labels: {team: api}}");
+    cluster.push("c2", MAP);
+    cluster.settle();
+    assert_eq!(
+        cluster.live("Namespace", "shop").unwrap()["metadata"]["labels"]["team"],
+        "api"
+    );
+    let policy = cluster.app.spec.sync_policy.as_mut().unwrap();
+    policy.managed_namespace_metadata = None;
+    cluster.push("c3", MAP);
+    cluster.settle();
+    assert!(cluster.live("Namespace", "shop").is_some());
+    assert_eq!(cluster.sync(), "Synced");
+
     let mut cluster = Cluster::new("{automated: {}, retry: {limit: 0}}", MAP);
     cluster.remove("Namespace", "shop");
     cluster.settle();

@@ -190,8 +190,9 @@ impl Cluster {
             .commits
             .get(&commit)
             .ok_or(format!("no commit {commit}"))?;
-        let targets = manifest::targets(manifests, &placement(), &scope())
+        let mut targets = manifest::targets(manifests, &placement(), &scope())
             .map_err(|error| error.to_string())?;
+        manifest::add_namespace(&mut targets, &self.app);
         let predictions = targets
             .objects
             .iter()

@@ -57,7 +57,6 @@ fn order_of(text: &[Value]) -> Vec<String> {
         options: &SyncOptions::default(),
         operation: &SyncOperation::default(),
         rules: &Rules::default(),
-        namespace_metadata: None,
         revision: "abcdef0123",
         started_at: "2026-01-01T00:00:00Z".parse().unwrap(),
         retry: 0,
