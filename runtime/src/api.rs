@@ -24,6 +24,8 @@ use crate::throttle::Throttle;
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 const FIRST_RETRY: Duration = Duration::from_millis(25);
 const MAX_RETRY: Duration = Duration::from_secs(1);
+/// Begins the message of a server-side apply whose fields do not have the types of the schema.
+const WRONG_TYPE: &str = "failed to create typed patch object";
 const METADATA_ONLY: HeaderValue = HeaderValue::from_static(
     "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json",
 );
@@ -390,6 +392,8 @@ async fn refusal(label: Label<'_>, response: Response<Body>, deadline: Instant) 
         (410, _) => ErrorKind::Expired,
         // A patch that carries the uid of an object that was deleted and made again.
         (422, _) if fields.iter().any(|field| field == "metadata.uid") => ErrorKind::Conflict,
+        // The server answers 500 to an apply whose fields do not have the types of the schema; asking again helps nobody.
+        (500, _) if message.starts_with(WRONG_TYPE) => ErrorKind::Invalid,
         (408 | 429, _) | (500.., _) => ErrorKind::Unavailable,
         _ => ErrorKind::Invalid,
     };
@@ -401,7 +405,7 @@ async fn refusal(label: Label<'_>, response: Response<Body>, deadline: Instant) 
         fields,
         retry_after,
         // 429 is given before anything is done; other 5xx may come after it.
-        ambiguous: code >= 500,
+        ambiguous: code >= 500 && kind == ErrorKind::Unavailable,
     }
 }
 

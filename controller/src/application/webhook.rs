@@ -164,9 +164,9 @@ async fn receive(
 
 /// The JSON of a webhook; GitHub can be told to send it as a form.
 fn payload(headers: &HeaderMap, body: &[u8]) -> Option<Value> {
-    let kind = header(headers, "content-type");
-    if kind.starts_with("application/x-www-form-urlencoded") {
-        let encoded = body.strip_prefix(b"payload=")?;
+    let is_form = header(headers, "content-type").starts_with("application/x-www-form-urlencoded");
+    // Some clients call everything a form.
+    if is_form && let Some(encoded) = body.strip_prefix(b"payload=") {
         let encoded = encoded.split(|byte| *byte == b'&').next()?;
         return serde_json::from_slice(&percent_decoded(encoded)).ok();
     }
