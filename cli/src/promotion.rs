@@ -203,8 +203,10 @@ mod tests {
             index(Promote::SkipAllSteps),
             Some(json!({ "status": { "currentStepIndex": 3 } }))
         );
-        let bare =
-            serde_json::from_value(json!({ "spec": { "strategy": { "canary": {} } } })).unwrap();
+        let bare = serde_json::from_value(
+            json!({ "metadata": {}, "spec": { "strategy": { "canary": {} } } }),
+        )
+        .unwrap();
         assert!(patches(&bare, Promote::SkipStep).is_err());
         assert!(patches(&bare, Promote::GoOn).unwrap().is_empty());
     }

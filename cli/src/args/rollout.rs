@@ -136,7 +136,7 @@ pub(crate) struct RestartArgs {
     #[arg(required = true, value_name = "ROLLOUT_NAME")]
     pub names: Vec<String>,
     /// When, from now, as 10s
-    #[arg(short, long = "in", default_value = "0s", value_parser = seconds, value_name = "TIME")]
+    #[arg(short = 'i', long = "in", default_value = "0s", value_parser = seconds, value_name = "TIME")]
     pub delay: u64,
 }
 

@@ -171,7 +171,7 @@ fn an_old_set_shows_how_long_it_is_kept() {
         .unwrap();
     assert_eq!(
         line,
-        "   └──⧉ web-5c4d8           ReplicaSet  ✔ Healthy  2h   delay:10s"
+        "   └──⧉ web-5c4d8           ReplicaSet  ✔ Healthy  120m  delay:10s"
     );
     patch(
         &mut objects,
