@@ -22,16 +22,13 @@ pub(crate) struct Changes {
 /// Compares the spec with what the status remembers.
 pub(crate) fn changes(seen: &Seen<'_>) -> Changes {
     let status = seen.world.rollout.status.as_ref();
-    let is = |known: Option<&String>, hash: &str| known.is_some_and(|known| known == hash);
+    let template = status.and_then(|status| status.current_pod_hash.as_ref());
+    let steps = status.and_then(|status| status.current_step_hash.as_ref());
     Changes {
-        template: !is(
-            status.and_then(|status| status.current_pod_hash.as_ref()),
-            &seen.sets.hash,
-        ),
-        steps: !is(
-            status.and_then(|status| status.current_step_hash.as_ref()),
-            &hash::steps_hash(seen.steps()),
-        ),
+        template: template != Some(&seen.sets.hash),
+        // Steps that nothing is remembered of (a status of another controller, or of another strategy) have not
+        // changed: an abort must not be forgotten for that.
+        steps: steps.is_some_and(|steps| *steps != hash::steps_hash(seen.steps())),
     }
 }
 
@@ -42,12 +39,12 @@ pub(crate) fn begin(seen: &Seen<'_>, draft: &mut Draft) {
         draft.status.stable_rs = Some(stable.to_owned());
     }
     let changes = changes(seen);
+    let status = &mut draft.status;
+    status.current_step_hash = Some(hash::steps_hash(seen.steps()));
     if !changes.template && !changes.steps {
         return;
     }
-    let status = &mut draft.status;
     status.current_pod_hash = Some(seen.sets.hash.clone());
-    status.current_step_hash = Some(hash::steps_hash(seen.steps()));
     status.abort = None;
     status.promote_full = None;
     pause::clear(status);

@@ -51,11 +51,8 @@ impl Oracle {
         let [Some(canary_service), Some(stable_service)] = services else {
             return None;
         };
-        let Some((canary_weight, stable_weight)) =
-            weights(store, rollout, canary_service, stable_service)
-        else {
-            return None;
-        };
+        let (canary_weight, stable_weight) =
+            weights(store, rollout, canary_service, stable_service)?;
         let max = i64::from(canary.max_weight());
         if canary_weight + stable_weight != max {
             return broken(
@@ -155,18 +152,17 @@ impl Oracle {
                     );
                 }
             }
-            if let Some(canary) = rollout.spec.canary() {
-                if let (Some(canary_service), Some(stable_service)) =
+            if let Some(canary) = rollout.spec.canary()
+                && let (Some(canary_service), Some(stable_service)) =
                     (&canary.canary_service, &canary.stable_service)
-                {
-                    let now = weights(store, &rollout, canary_service, stable_service);
-                    let settled = phase == "Healthy" || status.aborted();
-                    if let Some((weight, _)) = now.filter(|(weight, _)| settled && *weight != 0) {
-                        return broken(
-                            "at rest all traffic is on the stable side",
-                            format!("canary {weight}"),
-                        );
-                    }
+            {
+                let now = weights(store, &rollout, canary_service, stable_service);
+                let settled = phase == "Healthy" || status.aborted();
+                if let Some((weight, _)) = now.filter(|(weight, _)| settled && *weight != 0) {
+                    return broken(
+                        "at rest all traffic is on the stable side",
+                        format!("canary {weight}"),
+                    );
                 }
             }
         }

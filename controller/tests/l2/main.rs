@@ -1,4 +1,5 @@
 //! The whole controller in the process of the test, with the real client, against an API server in memory.
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod analysis;
 mod harness;

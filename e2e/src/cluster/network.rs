@@ -41,6 +41,10 @@ pub(super) async fn ensure(layout: &Layout) -> Result<()> {
     let owner = layout.root().display().to_string();
     match bridge_owner().await? {
         Some(other) if other == owner => {}
+        // Its folder was deleted under it: nobody else can take it down.
+        Some(other) if !Path::new(&other).exists() => {
+            ip(&["link", "set", BRIDGE, "alias", &owner]).await?;
+        }
         Some(other) => bail!(
             "the bridge {BRIDGE} belongs to the cluster in {other}: \
              take that down first (`cargo xtask cluster down --state {other}`)"

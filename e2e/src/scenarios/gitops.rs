@@ -365,7 +365,7 @@ pub(super) async fn examples(stage: Arc<Stage>) -> Result<()> {
                 metadata.remove("namespace");
             }
             let renderer = file.display().to_string();
-            if text_of(&object, "kind") == "" || renderer.contains("/chart/") {
+            if text_of(&object, "kind").is_empty() || renderer.contains("/chart/") {
                 continue;
             }
             stage

@@ -90,6 +90,18 @@ fn an_aborted_update_stays_aborted_until_somebody_retries() {
     assert_eq!(cluster.reason("Progressing"), "RolloutPaused");
 }
 
+/// As the status of another controller, or of one that was restored in part.
+#[test]
+fn an_abort_is_not_forgotten_when_nothing_is_remembered_of_the_steps() {
+    let mut cluster = paused_at_half();
+    cluster.abort();
+    cluster.settle();
+    cluster.patch_status(|status| status.current_step_hash = None);
+    cluster.settle();
+    assert_eq!((cluster.phase(), cluster.weight()), ("Degraded", 0));
+    assert!(cluster.status().current_step_hash.is_some());
+}
+
 #[test]
 fn a_retry_within_the_delay_uses_the_pods_that_are_there() {
     let mut cluster = paused_at_half();
