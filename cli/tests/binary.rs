@@ -1,5 +1,7 @@
 //! The program as people and scripts call it: under both of its names, into pipes, with mistakes.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 

@@ -29,7 +29,7 @@ pub(crate) struct Arguments {
 #[derive(clap::Args)]
 struct External {
     /// Play on the cluster of this kubeconfig context instead of starting one. It must have Gateway API, a Gateway
-    /// `gateway/traefik`, a Prometheus that scrapes annotated pods, and the images.
+    /// `traefik/traefik`, a Prometheus that scrapes annotated pods, and the images.
     #[arg(long, requires_all = ["entry", "git_url", "prometheus"])]
     context: Option<String>,
     /// Address of that Gateway on loopback, such as a port-forward: 127.0.0.1:8000.

@@ -45,7 +45,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 
-pub use apply::parse;
+pub use apply::{delete, parse};
 pub use control_plane::{ControlPlane, control_plane};
 pub use git::Repository;
 pub use image::Image;

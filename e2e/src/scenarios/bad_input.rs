@@ -16,7 +16,6 @@ const PAUSE: &str = "canary:\n  steps:\n    - setWeight: 50\n    - pause: {}";
 pub(super) async fn rollouts(stage: Arc<Stage>) -> Result<()> {
     let namespace = stage.cluster.namespace("bad").await?;
     let name = namespace.name();
-    namespace.apply_yaml(&services()).await?;
     let analysed = routed(
         name,
         "- setWeight: 10",
@@ -42,9 +41,14 @@ pub(super) async fn rollouts(stage: Arc<Stage>) -> Result<()> {
         ),
     ];
     for (case, strategy, _) in &cases {
-        let yaml = rollout(1, strategy).replace("  name: web\n", &format!("  name: {case}\n"));
-        let yaml = yaml.replace("app: web", &format!("app: {case}"));
-        namespace.apply_yaml(&yaml).await?;
+        let own = |yaml: &str| {
+            yaml.replace("web-stable", &format!("{case}-stable"))
+                .replace("web-canary", &format!("{case}-canary"))
+                .replace("app: web", &format!("app: {case}"))
+                .replace("  name: web\n", &format!("  name: {case}\n"))
+        };
+        namespace.apply_yaml(&own(&services())).await?;
+        namespace.apply_yaml(&own(&rollout(1, strategy))).await?;
     }
     namespace.apply_yaml(&rollout(1, PAUSE)).await?;
     stage

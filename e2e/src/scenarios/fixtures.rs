@@ -125,7 +125,9 @@ spec:
       initialDelay: 8s
       interval: 2s
       failureLimit: 1
-      successCondition: len(result) > 0 && result[0] >= 0.95
+      # No data is no verdict: an error, and the rollout holds.
+      consecutiveErrorLimit: 10
+      successCondition: result[0] >= 0.95
       provider:
         prometheus:
           address: {prometheus}

@@ -23,7 +23,8 @@ fn config_maps() -> kube::api::ApiResource {
     kind("", "v1", "ConfigMap", "configmaps")
 }
 
-fn synced(application: &Value) -> bool {
+/// Whether an Application is as Git says, by an operation that went well.
+pub(super) fn synced(application: &Value) -> bool {
     text(application, "/status/sync/status") == "Synced"
         && text(application, "/status/operationState/phase") == "Succeeded"
 }
@@ -247,8 +248,11 @@ pub(super) async fn project(stage: Arc<Stage>) -> Result<()> {
             synced,
         )
         .await?;
-    for suffix in ["ns", "repo"] {
-        let refused = |app: &Value| condition(app, "InvalidSpecError").contains("not permitted");
+    for (suffix, why) in [
+        ("ns", "do not match any of the allowed destinations"),
+        ("repo", "is not permitted"),
+    ] {
+        let refused = |app: &Value| condition(app, "InvalidSpecError").contains(why);
         let app = format!("{name}-{suffix}");
         stage
             .until("sluice", &applications(), &app, "the refusal", 60, refused)
@@ -334,55 +338,6 @@ pub(super) async fn webhook(stage: Arc<Stage>) -> Result<()> {
         began.elapsed().as_millis()
     );
     stage.delete("sluice", &applications(), name).await
-}
-
-/// Applies every example, and waits until what has a state is in a good one.
-pub(super) async fn examples(stage: Arc<Stage>) -> Result<()> {
-    let root = crate::product::checkout()?.join("examples");
-    let mut folders = vec![root];
-    let mut files = Vec::new();
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(&folder)? {
-            let path = entry?.path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path
-                .extension()
-                .is_some_and(|extension| extension == "yaml")
-            {
-                files.push(path);
-            }
-        }
-    }
-    files.sort();
-    ensure!(!files.is_empty(), "there are no examples");
-    let namespace = stage.cluster.namespace("examples").await?;
-    for file in &files {
-        let text = std::fs::read_to_string(file)?;
-        for mut object in crate::cluster::parse(&text)? {
-            // Whatever namespace an example names, here it is looked at in one that is cleaned up.
-            if let Some(metadata) = object["metadata"].as_object_mut() {
-                metadata.remove("namespace");
-            }
-            let renderer = file.display().to_string();
-            if text_of(&object, "kind").is_empty() || renderer.contains("/chart/") {
-                continue;
-            }
-            stage
-                .server_dry_run(namespace.name(), &object)
-                .await
-                .with_context(|| format!("{}: {}", file.display(), object["metadata"]["name"]))?;
-        }
-    }
-    Ok(())
-}
-
-fn text_of(object: &Value, field: &str) -> String {
-    object
-        .get(field)
-        .and_then(Value::as_str)
-        .unwrap_or_default()
-        .to_owned()
 }
 
 /// Asks for a comparison and waits for it.

@@ -5,6 +5,7 @@
 
 mod bad_input;
 mod canary;
+mod examples;
 mod fixtures;
 mod gitops;
 mod outages;
@@ -127,7 +128,21 @@ pub fn all() -> Vec<Scenario> {
             gitops::project
         ),
         scenario!("from a webhook to applied objects", 120, gitops::webhook),
-        scenario!("every example is accepted and works", 300, gitops::examples),
+        scenario!(
+            "the examples of all routers are deployed and updated",
+            400,
+            examples::rollouts_of_all_routers
+        ),
+        scenario!(
+            "the examples' analysis templates are accepted",
+            60,
+            examples::templates
+        ),
+        scenario!(
+            "the examples' Applications are synced and healthy",
+            400,
+            examples::applications_of_all_kinds
+        ),
         scenario!(alone "Prometheus stops in the middle of an analysis: hold, no abort", 240, outages::prometheus),
         scenario!(alone "the Git server stops: the last good state stays", 240, outages::git),
         scenario!(alone "the controller is killed at ten moments of a canary", 900, outages::kills),

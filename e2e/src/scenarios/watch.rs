@@ -87,26 +87,6 @@ impl Stage {
         Ok(())
     }
 
-    /// Has the API server check an object in a namespace, as strictly as it can, without keeping it.
-    pub(super) async fn server_dry_run(&self, namespace: &str, object: &Value) -> Result<()> {
-        let command = self.cluster.kubectl_command()?;
-        command
-            .args([
-                "apply",
-                "--server-side",
-                "--dry-run=server",
-                "--validate=strict",
-                "--namespace",
-                namespace,
-                "--filename",
-                "-",
-            ])
-            .input(object.to_string())
-            .run()
-            .await?;
-        Ok(())
-    }
-
     /// Deletes an object.
     pub(super) async fn delete(
         &self,

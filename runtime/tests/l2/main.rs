@@ -1,4 +1,5 @@
 //! The runtime with the real client, against an API server in memory, in paused time.
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod events;
 mod execute;
