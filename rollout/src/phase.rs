@@ -6,12 +6,16 @@ use crate::conditions::{DEADLINE_EXCEEDED, INVALID_SPEC, PROGRESSING, ROLLOUT_AB
 use crate::draft::Draft;
 use crate::world::World;
 
-/// Writes both. What holds the Rollout is said in place of, or behind, what it waits for.
+/// Writes both. What holds the Rollout is said in place of, or behind, what it waits for; a Rollout that is held, such
+/// as by a route that is not there, is not healthy, even if all of its pods are.
 pub(crate) fn update(world: &World<'_>, draft: &mut Draft) {
-    let (phase, mut message) = of(world, &draft.status);
+    let (mut phase, mut message) = of(world, &draft.status);
     if let Some(hold) = &draft.hold {
         match phase {
-            "Progressing" => message.clone_from(hold),
+            "Progressing" | "Healthy" => {
+                phase = "Progressing";
+                message.clone_from(hold);
+            }
             "Paused" => message = format!("{message}; {hold}"),
             _ => {}
         }

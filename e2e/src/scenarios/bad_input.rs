@@ -6,7 +6,7 @@ use anyhow::{Result, bail, ensure};
 use serde_json::{Value, json};
 
 use super::Stage;
-use super::fixtures::{rollout, routed, services};
+use super::fixtures::{http_route, rollout, routed, services};
 use super::watch::{applications, condition, healthy};
 use crate::demo::stage::text;
 
@@ -68,6 +68,14 @@ pub(super) async fn rollouts(stage: Arc<Stage>) -> Result<()> {
         let what = format!("a condition of {case} that names {word}");
         stage.until(name, &kind, case, &what, 30, named).await?;
     }
+    // What was missing is found when it comes, without being told again.
+    let route = http_route(&format!("{name}.local")).replace("web-", "missing-route-");
+    namespace.apply_yaml(&route).await?;
+    let kind = super::watch::rollouts();
+    let what = "the Rollout to be healthy once its route is there";
+    stage
+        .until(name, &kind, "missing-route", what, 30, healthy)
+        .await?;
     // What the API server itself can prove wrong never gets in.
     let wrong = rollout(1, "canary:\n  steps:\n    - setWeight: ten");
     match namespace

@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 
 use super::Stage;
 use super::gitops::synced;
-use super::watch::{applications, healthy, rollouts};
+use super::watch::{applications, healthy, observed, rollouts};
 use crate::cluster::parse;
-use crate::demo::stage::{kind, text};
+use crate::demo::stage::{kind, number, text};
 use crate::product::checkout;
 
 /// The repository that the examples' Applications read, as `http://git.git.svc/examples.git`.
@@ -47,10 +47,9 @@ async fn rollout(stage: &Stage, folder: &Path) -> Result<()> {
         .await?;
     stage.update(name, "v2").await?;
     let under_way = |rollout: &Value| {
-        let step = rollout
-            .pointer("/status/currentStepIndex")
-            .and_then(Value::as_i64);
-        step.is_some_and(|step| step >= 1) && text(rollout, "/status/phase") != "Degraded"
+        observed(rollout)
+            && number(rollout, "/status/currentStepIndex") >= 1
+            && text(rollout, "/status/phase") != "Degraded"
     };
     stage
         .rollout_until(name, "v2 to pass its first step", 60, under_way)

@@ -214,6 +214,22 @@ fn back_to_the_stable_template_skips_the_steps() {
 }
 
 #[test]
+fn a_rollout_without_its_route_is_not_healthy_and_says_so() {
+    let mut cluster = Cluster::deployed(rollout(2, json!([{ "setWeight": 25 }]), true));
+    assert_eq!(cluster.phase(), "Healthy");
+    cluster.routes = vec![Err("not found".to_owned())];
+    cluster.settle();
+    assert_eq!(cluster.phase(), "Progressing");
+    assert_eq!(
+        cluster.message(),
+        "traffic routing holds: Ingress shop/web-0: not found"
+    );
+    cluster.routes = vec![Ok(0)];
+    cluster.settle();
+    assert_eq!((cluster.phase(), cluster.pods("web:1")), ("Healthy", 2));
+}
+
+#[test]
 fn a_route_that_cannot_be_read_holds_everything_and_is_named() {
     let mut cluster = Cluster::deployed(rollout(
         4,
