@@ -90,6 +90,10 @@ async fn own(reporter: &Reporter) -> Result<(Stage, Cluster)> {
     let step = reporter.step("images");
     images::import(&cluster, &programs).await?;
     step.done("");
+    let plugin = cluster.layout().tools().join("kubectl-sluice");
+    tokio::fs::copy(&programs.plugin, &plugin)
+        .await
+        .with_context(|| format!("cannot copy the plugin to {}", plugin.display()))?;
     let step = reporter.step("sluice (helm)");
     let client = cluster.client().await?;
     story::clean(&client).await?;
@@ -140,7 +144,10 @@ async fn external(context: &str, external: &External) -> Result<Stage> {
 
 fn hints(stage: &Stage, cluster: Option<&Cluster>) {
     println!("\nGo on by hand:");
-    println!("  export KUBECONFIG={}", stage.kubeconfig.display());
+    let path = cluster.map_or(String::new(), |cluster| {
+        format!(" PATH={}:$PATH", cluster.layout().tools().display())
+    });
+    println!("  export KUBECONFIG={}{path}", stage.kubeconfig.display());
     println!("  kubectl --namespace demo get rollouts,analysisruns,pods");
     println!("  kubectl --namespace sluice get applications");
     println!("  kubectl sluice --namespace demo get rollout web --watch");

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
+use sluice_e2e::demo::picture;
 
 /// Folders below the repository that hold nothing but made files, with their ending.
 const FOLDERS: [(&str, &str); 2] = [
@@ -82,7 +83,9 @@ pub(crate) fn check(root: &Path) -> Result<()> {
 
 /// Every made file: path below the repository, and content.
 fn made() -> Result<BTreeMap<PathBuf, String>> {
-    crds::files()
+    let mut made = crds::files()?;
+    made.extend([picture::draw()?]);
+    Ok(made)
 }
 
 /// What must be written, or, with `None`, removed.

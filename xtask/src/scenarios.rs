@@ -11,11 +11,11 @@ use sluice_e2e::scenarios::{self, Stage};
 
 use crate::test::Count;
 
-/// Plays the scenarios whose name contains `only`.
+/// Brings up the cluster with Sluice on it, installing and building what is missing.
 ///
 /// # Errors
 /// When the cluster or Sluice does not come up.
-pub(crate) async fn cluster(only: &str, keep: bool) -> Result<Count> {
+pub(crate) async fn stage() -> Result<Stage> {
     let reporter = Reporter::terminal();
     install::install(Profile::Full, &reporter).await?;
     let programs = build::programs(&reporter).await?;
@@ -28,14 +28,26 @@ pub(crate) async fn cluster(only: &str, keep: bool) -> Result<Count> {
     deploy::install(helm, &cluster.kubeconfig(), "sluice", &[]).await?;
     step.done("");
     let client = cluster.client().await?;
-    let stage = Arc::new(Stage {
+    Ok(Stage {
         cluster,
         client,
         programs,
-    });
-    let (passed, failed) = scenarios::run(stage, only).await?;
-    if !keep {
-        cluster::down(std::path::Path::new(cluster::DEFAULT_STATE)).await?;
-    }
+    })
+}
+
+/// Plays the scenarios whose name contains `only`.
+///
+/// # Errors
+/// When the cluster cannot be reached.
+pub(crate) async fn play(stage: Stage, only: &str) -> Result<Count> {
+    let (passed, failed) = scenarios::run(Arc::new(stage), only).await?;
     Ok(Count { passed, failed })
+}
+
+/// Takes the cluster down again.
+///
+/// # Errors
+/// When a process of it does not end.
+pub(crate) async fn down() -> Result<()> {
+    cluster::down(std::path::Path::new(cluster::DEFAULT_STATE)).await
 }

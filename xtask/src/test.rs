@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use sluice_e2e::command::{Command, last_lines};
-use sluice_e2e::progress::seconds;
+use sluice_e2e::install::{self, Profile};
+use sluice_e2e::progress::{Reporter, seconds};
 
-use crate::{generate, layers, scenarios};
+use crate::{charts, generate, layers, scenarios};
 
 /// Tests that passed and failed.
 #[derive(Debug, Clone, Copy, Default)]
@@ -36,79 +37,61 @@ pub(crate) struct Arguments {
 /// # Errors
 /// When a stage cannot be run at all.
 pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
-    if let Some(only) = &arguments.scenario {
-        let count = scenarios::cluster(only, arguments.keep).await?;
-        println!("{} passed, {} failed", count.passed, count.failed);
-        return Ok(if count.failed == 0 {
-            ExitCode::SUCCESS
-        } else {
-            ExitCode::FAILURE
-        });
-    }
-    let root = sluice_e2e::product::checkout()?;
     let mut stages = Stages::default();
+    if let Some(only) = &arguments.scenario {
+        stages.scenarios(only, arguments.keep).await;
+        return Ok(stages.finish());
+    }
+    let root = &sluice_e2e::product::checkout()?;
     stages
-        .stage("format", cargo(&root, &["fmt", "--all", "--check"], 5))
+        .stage("format", cargo(root, "fmt --all --check", 5))
         .await;
     stages
-        .stage("layers", async { layers::check(&root).await.map(one) })
+        .stage("layers", async { layers::check(root).await.map(one) })
         .await;
     stages
-        .stage("generated files", async { generate::check(&root).map(one) })
+        .stage("generated files", async { generate::check(root).map(one) })
         .await;
-    let clippy = [
-        "clippy",
-        "--workspace",
-        "--all-targets",
-        "--locked",
-        "--quiet",
-        "--",
-        "-D",
-        "warnings",
-    ];
-    stages.stage("clippy", cargo(&root, &clippy, 40)).await;
-    let pure = [
-        "test",
-        "--locked",
-        "--quiet",
-        "--workspace",
-        "--exclude",
-        "sluice-e2e",
-    ];
+    let clippy = "clippy --workspace --all-targets --locked --quiet -- -D warnings";
+    stages.stage("clippy", cargo(root, clippy, 40)).await;
+    // The tests of the renderers run the real ones.
     stages
-        .stage(
-            "unit, simulation and fake-server tests",
-            cargo(&root, &pure, 40),
-        )
+        .stage("tools", async { tools(arguments.fast).await.map(one) })
         .await;
-    let harness = [
-        "test",
-        "--locked",
-        "--quiet",
-        "--package",
-        "sluice-e2e",
-        "--lib",
-    ];
+    stages.stage("charts", charts::check(root)).await;
+    let pure = "test --locked --quiet --workspace --no-fail-fast --exclude sluice-e2e";
     stages
-        .stage("harness tests", cargo(&root, &harness, 20))
+        .stage("unit, simulation, fake API server", cargo(root, pure, 40))
         .await;
+    let harness = "test --locked --quiet --package sluice-e2e --lib";
+    stages.stage("harness", cargo(root, harness, 20)).await;
     if !arguments.fast {
-        let api_server = [
-            "test",
-            "--locked",
-            "--quiet",
-            "--package",
-            "sluice-e2e",
-            "--tests",
-        ];
+        let api_server = "test --locked --quiet --package sluice-e2e --no-fail-fast --test control_plane --test crds \
+                          -- --include-ignored";
         stages
-            .stage("real API server", cargo(&root, &api_server, 20))
+            .stage("real API server", cargo(root, api_server, 20))
             .await;
-        stages
-            .stage("real cluster", scenarios::cluster("", arguments.keep))
-            .await;
+        let parts =
+            "test --locked --quiet --package sluice-e2e --test cluster -- --include-ignored";
+        if stages.cluster().await {
+            stages
+                .stage("parts of the real cluster", cargo(root, parts, 20))
+                .await;
+            stages.scenarios("", arguments.keep).await;
+        }
     }
     Ok(stages.finish())
+}
+
+/// Installs what the stages before the cluster run.
+async fn tools(fast: bool) -> Result<()> {
+    let profile = if fast {
+        Profile::Renderers
+    } else {
+        Profile::Full
+    };
+    install::install(profile, &Reporter::terminal()).await?;
+    Ok(())
 }
 
 fn one((): ()) -> Count {
@@ -125,6 +108,24 @@ struct Stages {
 }
 
 impl Stages {
+    /// Brings up the real cluster; false, and a failure that is counted, when it does not come up.
+    async fn cluster(&mut self) -> bool {
+        let failed = self.count.failed;
+        let up = async { scenarios::stage().await.map(|_| one(())) };
+        self.stage("cluster with Sluice", up).await;
+        self.count.failed == failed
+    }
+
+    /// Plays scenarios, and takes the cluster down unless it is to be kept.
+    async fn scenarios(&mut self, only: &str, keep: bool) {
+        let play = async { scenarios::play(scenarios::stage().await?, only).await };
+        self.stage("real cluster", play).await;
+        if !keep {
+            self.stage("cluster down", async { scenarios::down().await.map(one) })
+                .await;
+        }
+    }
+
     async fn stage(&mut self, name: &str, work: impl Future<Output = Result<Count>>) {
         self.began.get_or_insert_with(Instant::now);
         let began = Instant::now();
@@ -160,9 +161,9 @@ impl Stages {
 }
 
 /// Runs cargo and counts the tests that it reports; a command without tests counts as one.
-async fn cargo(root: &Path, arguments: &[&str], minutes: u64) -> Result<Count> {
+async fn cargo(root: &Path, arguments: &str, minutes: u64) -> Result<Count> {
     let command = Command::new("cargo")
-        .args(arguments)
+        .args(arguments.split_whitespace())
         .dir(root)
         .env("CARGO_TERM_COLOR", "never")
         .env("INSTA_UPDATE", "no")

@@ -47,7 +47,7 @@ const BAR: usize = 50;
 /// Draws the panel.
 #[must_use]
 pub fn panel(state: &State) -> Vec<Line> {
-    let label = |name: &str| Line::default().column(Tone::Dim, format!("  {name}"), 13);
+    let label = |name: &str| Line::default().column(Tone::Dim, format!("  {name}"), 15);
     let tone = |word: &str| match word {
         "Healthy" | "Synced" => Tone::Good,
         "Degraded" | "Quarantined" | "Unknown" => Tone::Bad,

@@ -24,11 +24,11 @@ pub fn record(lines: &[Line]) -> Result<PathBuf> {
     let text = serde_json::to_string_pretty(lines)? + "\n";
     std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
     let (picture, text) = draw()?;
-    std::fs::write(&picture, text)?;
+    std::fs::write(checkout()?.join(picture), text)?;
     Ok(path)
 }
 
-/// The picture's path and content, from the recording.
+/// The picture's path below the repository, and its content, from the recording.
 ///
 /// # Errors
 /// When there is no recording, or it cannot be read.
@@ -43,5 +43,5 @@ pub fn draw() -> Result<(PathBuf, String)> {
     })?;
     let lines: Vec<Line> =
         serde_json::from_str(&text).with_context(|| format!("{} is damaged", path.display()))?;
-    Ok((root.join(PICTURE), svg("cargo xtask demo", &lines)))
+    Ok((PathBuf::from(PICTURE), svg("cargo xtask demo", &lines)))
 }

@@ -75,6 +75,29 @@ impl Line {
             .to_owned()
     }
 
+    /// The same text as lines of at most `width` characters, broken between words; all but the first begin with `indent`
+    /// blanks.
+    #[must_use]
+    pub fn wrapped(&self, width: usize, indent: usize) -> Vec<Self> {
+        let mut lines = Vec::new();
+        let mut line = Self::default();
+        for span in &self.0 {
+            for word in span.text.split_inclusive(' ') {
+                let used = line.width();
+                if used > indent && used + word.trim_end().chars().count() > width {
+                    lines.push(std::mem::take(&mut line));
+                    line = line.with(Tone::Plain, " ".repeat(indent));
+                }
+                match line.0.last_mut().filter(|last| last.tone == span.tone) {
+                    Some(last) => last.text.push_str(word),
+                    None => line = line.with(span.tone, word),
+                }
+            }
+        }
+        lines.push(line);
+        lines
+    }
+
     /// The text with terminal colours, cut to `width` characters.
     #[must_use]
     pub fn ansi(&self, width: usize) -> String {
@@ -96,6 +119,9 @@ impl Line {
         out
     }
 }
+
+/// Where a line that stays goes on below itself: under its sentence, behind the time.
+pub const INDENT: usize = 9;
 
 /// Shows lines that stay and, on a terminal, a panel below them that is drawn anew in place.
 pub struct Terminal {
@@ -124,12 +150,13 @@ impl Terminal {
     pub fn print(&mut self, lines: &[Line], panel: &[Line]) {
         let mut out = self.erased();
         for line in lines {
-            let text = if self.live {
-                line.ansi(self.width)
+            if self.live {
+                for line in line.wrapped(self.width, INDENT) {
+                    let _ = writeln!(out, "{}", line.ansi(self.width));
+                }
             } else {
-                line.plain()
-            };
-            let _ = writeln!(out, "{text}");
+                let _ = writeln!(out, "{}", line.plain());
+            }
         }
         self.finish(out, panel);
     }
@@ -174,7 +201,7 @@ pub fn svg(title: &str, lines: &[Line]) -> String {
     let width = columns as f64 * CHARACTER + 40.0;
     let height = lines.len() * HEIGHT + 64;
     let mut out = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width:.0}\" height=\"{height}\" \
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" xml:space=\"preserve\" width=\"{width:.0}\" height=\"{height}\" \
          viewBox=\"0 0 {width:.0} {height}\" role=\"img\" aria-label=\"{title}\">\n\
          <style>text{{font:14px ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;white-space:pre}}\
          .plain{{fill:#d8dee9}}.dim{{fill:#7b8494}}.strong{{fill:#fff;font-weight:600}}\
@@ -198,16 +225,19 @@ pub fn svg(title: &str, lines: &[Line]) -> String {
                 Tone::New => "new",
                 Tone::Bad => "bad",
             };
-            let x = 20.0 + column as f64 * CHARACTER;
             let length = span.text.chars().count();
-            if !span.text.trim().is_empty() {
+            // Blanks around a text are places, not text: renderers disagree about them.
+            let blanks = length - span.text.trim_start().chars().count();
+            let shown = span.text.trim().chars().count();
+            let x = 20.0 + (column + blanks) as f64 * CHARACTER;
+            if shown > 0 {
                 // textLength keeps the columns where they are, whatever font the reader has.
                 let _ = writeln!(
                     out,
                     "<text x=\"{x:.1}\" y=\"{y}\" class=\"{class}\" textLength=\"{:.1}\" \
                      lengthAdjust=\"spacingAndGlyphs\">{}</text>",
-                    length as f64 * CHARACTER,
-                    escape(&span.text)
+                    shown as f64 * CHARACTER,
+                    escape(span.text.trim())
                 );
             }
             column += length;
@@ -235,6 +265,22 @@ mod tests {
             .with(Tone::Bad, "v3 < 5 %");
         assert_eq!(line.plain(), "Git   v3 < 5 %");
         assert_eq!(line.ansi(8), "\x1b[2mGit   \x1b[0m\x1b[31mv3\x1b[0m");
+    }
+
+    #[test]
+    fn a_long_line_goes_on_below_itself_between_words() {
+        let line = Line::default()
+            .with(Tone::Dim, "01:00 ")
+            .with(Tone::Bad, "aborted: 79 % < 95 % in two measurements");
+        let lines: Vec<String> = line.wrapped(22, 6).iter().map(Line::plain).collect();
+        assert_eq!(
+            lines,
+            [
+                "01:00 aborted: 79 % <",
+                "      95 % in two",
+                "      measurements"
+            ]
+        );
     }
 
     #[test]

@@ -6,15 +6,17 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use futures::StreamExt;
-use kube::api::{Api, DeleteParams, Patch, PatchParams, WatchEvent, WatchParams};
+use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, WatchEvent, WatchParams};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 use super::load::{Counts, Load, sum};
 use super::panel::{State, panel};
-use super::screen::{Line, Terminal, Tone};
-use super::stage::{NAMESPACE, SYSTEM, Stage, kind, text};
+use super::screen::{INDENT, Line, Terminal, Tone};
+use super::stage::{NAMESPACE, SYSTEM, Stage, kind, number, text};
 
+/// Width of the picture, in characters.
+const COLUMNS: usize = 100;
 /// Requests a second that the users send.
 const RATE: u32 = 100;
 
@@ -185,9 +187,9 @@ impl Teller<'_> {
             state.quarantine.is_some()
         })
         .await?;
+        let evidence = self.evidence().await?;
+        self.say(Tone::Bad, &evidence);
         self.picture = self.screen();
-        let evidence = self.state.quarantine.clone().unwrap_or_default();
-        self.say(Tone::Bad, &format!("Quarantined: {evidence}"));
 
         // Nothing may try v3 again: not two more reconciliations, and not a commit that changes nothing in the rendering.
         let revision = text(&self.stage.rollout().await?, "/status/currentPodHash");
@@ -216,6 +218,30 @@ impl Teller<'_> {
             "v3 is pushed, it fails 20 % of its requests",
             "aborted at 10 %, quarantined",
         )
+    }
+
+    /// What was measured, what it had to be, and how often it was not.
+    async fn evidence(&self) -> Result<String> {
+        let runs = kind("argoproj.io", "v1alpha1", "AnalysisRun", "analysisruns");
+        let runs = self.stage.api(NAMESPACE, &runs);
+        for run in runs.list(&ListParams::default()).await? {
+            let run = serde_json::to_value(run)?;
+            if text(&run, "/status/phase") != "Failed" {
+                continue;
+            }
+            let metric = "/status/metricResults/0";
+            let value = run.pointer(&format!("{metric}/measurements"));
+            let value = value.and_then(Value::as_array).and_then(|all| all.last());
+            return Ok(format!(
+                "Evidence: {name} was {value}, and must be {condition}; failed {failed}, allowed {allowed}",
+                name = text(&run, &format!("{metric}/name")),
+                value = value.map(|last| text(last, "/value")).unwrap_or_default(),
+                condition = text(&run, "/spec/metrics/0/successCondition"),
+                failed = number(&run, &format!("{metric}/failed")),
+                allowed = number(&run, "/spec/metrics/0/failureLimit"),
+            ));
+        }
+        bail!("no AnalysisRun says Failed, though the update was aborted")
     }
 
     async fn fix(&mut self) -> Result<()> {
@@ -358,6 +384,7 @@ impl Teller<'_> {
             let reason = text(&event, "/reason");
             let tone = match text(&event, "/type").as_str() {
                 "Warning" => Tone::Bad,
+                _ if reason.ends_with("NotCompleted") => Tone::Plain,
                 _ if reason.ends_with("Completed") || reason.ends_with("Successful") => Tone::Good,
                 _ => Tone::Plain,
             };
@@ -419,7 +446,7 @@ impl Teller<'_> {
         self.shown
             .iter()
             .skip(from)
-            .cloned()
+            .flat_map(|line| line.wrapped(COLUMNS, INDENT))
             .chain(panel(&self.state))
             .collect()
     }
@@ -436,7 +463,7 @@ fn rollout(version: &str) -> String {
 async fn watch_events(client: kube::Client, sender: mpsc::Sender<Value>) {
     let api: Api<k8s_openapi::api::core::v1::Event> = Api::all(client);
     let Ok(mut version) = api
-        .list(&kube::api::ListParams::default().limit(1))
+        .list(&ListParams::default().limit(1))
         .await
         .map(|list| list.metadata.resource_version.unwrap_or_default())
     else {
@@ -473,9 +500,9 @@ pub fn summary(told: &Told) -> Vec<Line> {
     let mut lines = vec![
         Line::default(),
         Line::default()
-            .column(Tone::Dim, "  What happened", 48)
-            .column(Tone::Dim, "how it ended", 36)
-            .column(Tone::Dim, "time", 8)
+            .column(Tone::Dim, "  What happened", 47)
+            .column(Tone::Dim, "how it ended", 31)
+            .column(Tone::Dim, "time", 6)
             .with(Tone::Dim, "failed requests"),
     ];
     let mut all = super::load::Count::default();
@@ -485,9 +512,9 @@ pub fn summary(told: &Told) -> Vec<Line> {
         all.failed += count.failed;
         lines.push(
             Line::default()
-                .column(Tone::Plain, format!("  {}", chapter.title), 48)
-                .column(Tone::Good, chapter.outcome.clone(), 36)
-                .column(Tone::Plain, format!("{} s", chapter.took.as_secs()), 8)
+                .column(Tone::Plain, format!("  {}", chapter.title), 47)
+                .column(Tone::Good, chapter.outcome.clone(), 31)
+                .column(Tone::Plain, format!("{} s", chapter.took.as_secs()), 6)
                 .with(
                     if count.failed == 0 {
                         Tone::Good
@@ -500,7 +527,7 @@ pub fn summary(told: &Told) -> Vec<Line> {
     }
     lines.push(
         Line::default()
-            .column(Tone::Strong, "  The whole story", 92)
+            .column(Tone::Strong, "  The whole story", 84)
             .with(Tone::Strong, format!("{} of {}", all.failed, all.requests)),
     );
     lines

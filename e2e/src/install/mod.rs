@@ -26,6 +26,8 @@ use crate::progress::Reporter;
 /// How much of it all is needed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Profile {
+    /// helm and kustomize, which render manifests.
+    Renderers,
     /// etcd and Kubernetes' programs: an API server without a node.
     ControlPlane,
     /// A cluster with a node, a router, names, Prometheus and Git, and the tools that render manifests.
@@ -84,7 +86,7 @@ impl Toolbox {
 /// # Errors
 /// When the machine is not fit (not root, no Go) or an installation or a build fails.
 pub async fn install(profile: Profile, reporter: &Reporter) -> Result<Toolbox> {
-    if profile != Profile::ControlPlane {
+    if matches!(profile, Profile::Full | Profile::Everything) {
         debian::ensure(reporter).await?;
     }
     for module in MODULES.iter().filter(|module| module.wanted(profile)) {

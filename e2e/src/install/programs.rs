@@ -156,6 +156,12 @@ impl Module {
             Profile::Everything => true,
             Profile::Full => self.from != Profile::Everything,
             Profile::ControlPlane => self.from == Profile::ControlPlane,
+            Profile::Renderers => {
+                let renders = [Program::Helm, Program::Kustomize];
+                self.programs
+                    .iter()
+                    .any(|program| renders.contains(program))
+            }
         }
     }
 
