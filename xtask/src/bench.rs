@@ -15,9 +15,9 @@ use sluice_e2e::progress::{Reporter, seconds};
 /// Arguments of `cargo xtask bench`.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// Measure only what has this in its name: abort, webhook, idle, fleet, update, restart.
-    #[arg(long, value_name = "NAME", default_value = "")]
-    only: String,
+    /// Measure only these, separated by commas: abort, webhook, idle, fleet, update, restart.
+    #[arg(long, value_name = "NAME", value_delimiter = ',', value_parser = names())]
+    only: Vec<String>,
     /// Rollouts of the fleet.
     #[arg(long, value_name = "N", default_value_t = 1000)]
     rollouts: usize,
@@ -55,6 +55,14 @@ pub(crate) struct Arguments {
     /// Keep the table in docs/performance.md.
     #[arg(long)]
     record: bool,
+}
+
+/// Names that `--only` takes.
+fn names() -> Vec<&'static str> {
+    bench::MEASUREMENTS
+        .iter()
+        .map(|measurement| measurement.name)
+        .collect()
 }
 
 impl Arguments {

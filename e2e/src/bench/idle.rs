@@ -6,7 +6,7 @@ use anyhow::Result;
 use serde_json::{Value, json};
 
 use super::figures::Figure;
-use super::git::GitServer;
+use super::git;
 use super::manifests::{Shape, application};
 use super::rest::{self, Targets};
 use super::stage::{NAMESPACE, RolloutState, Stage};
@@ -24,7 +24,7 @@ const TARGETS: Targets = Targets {
 /// When the Rollout does not come up.
 pub async fn measure(stage: &Stage) -> Result<Vec<Figure>> {
     let controller = stage.controller().await?;
-    let git = GitServer::start(&stage.cluster).await?;
+    let repository = git::serve(&stage.cluster).await?;
     let shape = Shape {
         replicas: 2,
         steps: json!([{"setWeight": 20}, {"pause": {}}]),
@@ -35,11 +35,11 @@ pub async fn measure(stage: &Stage) -> Result<Vec<Figure>> {
     let documents = shape.objects(NAMESPACE, "app");
     let documents: Vec<String> = documents.iter().map(Value::to_string).collect();
     let text = documents.join("\n---\n");
-    git.repository
+    repository
         .push("v1", &[("app/app.yaml", Some(&text))])
         .await?;
     let mut rollouts = stage.watch_rollouts();
-    let app = application(&git.repository.url, NAMESPACE);
+    let app = application(&repository.url, NAMESPACE);
     cluster::apply::objects(&stage.client, &[app], None).await?;
     rollouts
         .until(

@@ -172,19 +172,20 @@ pub const MEASUREMENTS: &[Measurement] = &[
     },
 ];
 
-/// Measures one controller: everything whose name contains `only`. One that fails does not keep the others from
-/// being measured.
+/// Measures one controller: what `only` names, or everything when it is empty. One that fails does not keep the others
+/// from being measured.
 pub async fn run(
     subject: &Subject,
     settings: &Settings,
-    only: &str,
+    only: &[String],
     reporter: &Reporter,
 ) -> Vec<Outcome> {
     let mut outcomes = Vec::new();
     let mut fleet: Option<Fleet> = None;
     let syncs = matches!(subject, Subject::Sluice(_));
     let wanted = |measurement: &&Measurement| {
-        measurement.name.contains(only) && (syncs || !measurement.syncs)
+        (only.is_empty() || only.iter().any(|name| name == measurement.name))
+            && (syncs || !measurement.syncs)
     };
     for measurement in MEASUREMENTS.iter().filter(wanted) {
         reporter.say(&format!("{} ({})", measurement.name, subject.name()));

@@ -1,6 +1,6 @@
 //! What a controller costs while nothing happens: memory, processor time and requests over a while.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
@@ -8,8 +8,12 @@ use super::figures::{Figure, Unit};
 use super::stage::Stage;
 use super::subject::Running;
 
-/// How long things are left to settle before.
-const SETTLE: Duration = Duration::from_secs(10);
+/// A controller rests when it sends fewer requests a second than this: what came before has been worked off.
+const CALM: f64 = 2.0;
+/// How often that is looked at.
+const LOOK: Duration = Duration::from_secs(5);
+/// How long a controller is waited for that never rests.
+const LIMIT: Duration = Duration::from_secs(240);
 
 /// What it may cost at most.
 #[derive(Debug, Clone, Copy)]
@@ -26,10 +30,21 @@ pub struct Targets {
 /// When it ends.
 pub async fn observe(stage: &Stage, controller: &Running, targets: Targets) -> Result<Vec<Figure>> {
     let period = stage.settings.period;
-    let step = stage.reporter.step("at rest");
-    tokio::time::sleep(SETTLE).await;
     let requests = async || anyhow::Ok(controller.requests().await?.values().sum::<f64>());
-    let sent = requests().await?;
+    let step = stage.reporter.step("coming to rest");
+    let began = Instant::now();
+    let mut sent = requests().await?;
+    loop {
+        tokio::time::sleep(LOOK).await;
+        let now = requests().await?;
+        let rate = (now - std::mem::replace(&mut sent, now)) / LOOK.as_secs_f64();
+        if rate < CALM || began.elapsed() > LIMIT {
+            break;
+        }
+        step.detail(format!("{rate:.0} requests a second"));
+    }
+    step.done("");
+    let step = stage.reporter.step("at rest");
     let before = controller.usage()?;
     tokio::time::sleep(period).await;
     let after = controller.usage()?;

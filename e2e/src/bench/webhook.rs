@@ -9,7 +9,7 @@ use anyhow::{Result, ensure};
 use serde_json::json;
 
 use super::figures::{Figure, Latencies};
-use super::git::GitServer;
+use super::git;
 use super::manifests::{application, applications};
 use super::stage::{NAMESPACE, Stage};
 use super::subject::SYSTEM;
@@ -30,8 +30,8 @@ const FEWER: usize = 2;
 /// When a round does not come to its end.
 pub async fn measure(stage: &Stage) -> Result<Vec<Figure>> {
     let controller = stage.controller().await?;
-    let git = GitServer::start(&stage.cluster).await?;
-    let url = git.repository.url.clone();
+    let repository = git::serve(&stage.cluster).await?;
+    let url = repository.url.clone();
     let rounds = (stage.settings.rounds / FEWER).max(1);
     let maps = kind("", "v1", "ConfigMap", "configmaps");
     let mut values = Watch::start(stage.api(&maps), |object| {
@@ -43,8 +43,7 @@ pub async fn measure(stage: &Stage) -> Result<Vec<Figure>> {
             && text(&object.data, "/status/sync/status") == "Synced";
         done.then(|| text(&object.data, "/status/sync/revision"))
     });
-    let first = git
-        .repository
+    let first = repository
         .push("0", &[("app/map.yaml", Some(&map(0)))])
         .await?;
     let app = application(&url, NAMESPACE);
@@ -60,7 +59,7 @@ pub async fn measure(stage: &Stage) -> Result<Vec<Figure>> {
         step.detail(format!("round {round} of {rounds}"));
         let text = map(round);
         let files = [("app/map.yaml", Some(text.as_str()))];
-        let sha = git.repository.push(&format!("{round}"), &files).await?;
+        let sha = repository.push(&format!("{round}"), &files).await?;
         values.drain();
         let payload = json!({
             "ref": "refs/heads/main", "after": sha,
