@@ -45,13 +45,16 @@ impl Scrape {
         self.samples(name).map(|sample| sample.value).sum()
     }
 
-    /// Sums of the samples of this name by the value of one label, in lower case.
+    /// Sums of the samples of this name by the values of these labels, in lower case, with a space between two.
     #[must_use]
-    pub fn by(&self, name: &str, label: &str) -> BTreeMap<String, f64> {
+    pub fn by(&self, name: &str, labels: &[&str]) -> BTreeMap<String, f64> {
         let mut sums = BTreeMap::new();
         for sample in self.samples(name) {
-            let value = text(sample.labels, label).to_lowercase();
-            *sums.entry(value).or_default() += sample.value;
+            let values: Vec<&str> = labels
+                .iter()
+                .map(|label| text(sample.labels, label))
+                .collect();
+            *sums.entry(values.join(" ").to_lowercase()).or_default() += sample.value;
         }
         sums
     }
@@ -106,11 +109,18 @@ up 1
 
     #[test]
     fn samples_are_added_up_by_a_label_whatever_its_case() {
-        let by = page().by("requests_total", "verb");
+        let by = page().by("requests_total", &["verb"]);
         assert_eq!(
             by,
             BTreeMap::from([("get".into(), 1.0), ("patch".into(), 9.0)])
         );
+    }
+
+    #[test]
+    fn two_labels_make_one_name() {
+        let by = page().by("requests_total", &["verb", "kind"]);
+        assert_eq!(by["patch rollouts"], 7.0);
+        assert_eq!(by.len(), 3);
     }
 
     #[test]

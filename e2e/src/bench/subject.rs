@@ -178,12 +178,12 @@ impl Running {
         Ok(Scrape::new(page.text().await?))
     }
 
-    /// How many requests it has sent to the API, by verb.
+    /// How many requests it has sent to the API, by verb and kind: `patch rollouts`.
     ///
     /// # Errors
     /// When it does not answer.
     pub async fn requests(&self) -> Result<BTreeMap<String, f64>> {
-        Ok(self.metrics().await?.by(REQUESTS, "verb"))
+        Ok(self.metrics().await?.by(REQUESTS, &["verb", "kind"]))
     }
 
     /// Where Git servers tell it of pushes.

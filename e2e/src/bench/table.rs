@@ -156,7 +156,9 @@ pub fn verdict(outcomes: &[Outcome]) -> String {
         .map(|row| row.figure.what.as_str())
         .collect();
     let held = rows.iter().filter(|row| row.holds == Some(true)).count();
-    if missed.is_empty() {
+    if missed.is_empty() && held == 0 {
+        "None of these figures has a target.".to_owned()
+    } else if missed.is_empty() {
         format!("All {held} targets hold.")
     } else {
         format!(
@@ -218,6 +220,7 @@ fleet        resident memory  61 MB   –      < 50 MB  NO
             "{verdict}"
         );
         assert_eq!(super::verdict(&outcomes()[..1]), "All 1 targets hold.");
+        assert_eq!(super::verdict(&[]), "None of these figures has a target.");
     }
 
     #[test]
