@@ -59,7 +59,8 @@ impl Fleet {
             stage.create(shape(settings, index).objects(NAMESPACE, &name))
         });
         let healthy = stage.all_healthy("healthy", &mut watch, &names, PATIENCE, |_| true);
-        let ((), last) = tokio::try_join!(create, healthy)?;
+        let joined = async { tokio::try_join!(create, healthy) };
+        let ((), last) = joined.await.map_err(|error| stage.explain(error))?;
         Ok(Self {
             created_in: last.duration_since(began),
             controller: Some(controller),

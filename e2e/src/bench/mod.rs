@@ -191,11 +191,14 @@ pub async fn run(
         reporter.say(&format!("{} ({})", measurement.name, subject.name()));
         let figures = match measurement.place {
             Place::Stage(measure) => match Stage::start(subject, settings, reporter, 100).await {
-                Ok(stage) => measure(&stage).await,
+                Ok(stage) => measure(&stage).await.map_err(|error| stage.explain(error)),
                 Err(error) => Err(error),
             },
             Place::Fleet(measure) => match ensure(&mut fleet, subject, settings, reporter).await {
-                Ok(fleet) => measure(fleet).await,
+                Ok(fleet) => {
+                    let figures = measure(fleet).await;
+                    figures.map_err(|error| fleet.stage.explain(error))
+                }
                 Err(error) => Err(error),
             },
         };

@@ -16,7 +16,7 @@ use serde_json::Value;
 
 use super::Settings;
 use super::manifests::{self, rollouts};
-use super::subject::{Running, SYSTEM, Subject};
+use super::subject::{self, Running, SYSTEM, Subject};
 use super::watch::Watch;
 use crate::cluster::{self, ControlPlane};
 use crate::demo::stage::text;
@@ -94,6 +94,11 @@ impl Stage {
     /// When it does not become ready.
     pub async fn controller(&self) -> Result<Running> {
         self.subject.start(&self.cluster).await
+    }
+
+    /// An error with the last lines of the controller's log, which ends with the stage.
+    pub fn explain(&self, error: anyhow::Error) -> anyhow::Error {
+        self.cluster.processes().with_log(subject::NAME, error)
     }
 
     /// Objects of a kind in the measured namespace.

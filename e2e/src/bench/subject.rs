@@ -17,7 +17,7 @@ use crate::install::Program;
 use crate::wait::eventually;
 
 /// The process's name in the cluster's folder.
-const NAME: &str = "controller";
+pub const NAME: &str = "controller";
 
 /// The namespace of the controller and of Applications.
 pub const SYSTEM: &str = "sluice";
@@ -139,12 +139,18 @@ struct Ports {
     webhook: Option<u16>,
 }
 
-/// A controller that runs. It ends with the cluster, or by [`Running::stop`].
+/// A controller that runs. It ends with this value; [`Running::stop`] ends it in peace.
 pub struct Running {
     cluster: Cluster,
     pid: u32,
     ports: Ports,
     http: reqwest::Client,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.cluster.processes().kill_at_once(NAME);
+    }
 }
 
 impl Running {

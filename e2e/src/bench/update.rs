@@ -110,8 +110,9 @@ fn difference(
         let old = before.get(verb).copied().unwrap_or(0.0);
         (verb.clone(), number - old)
     });
-    // Leases are renewed by the clock, whatever is updated.
-    let counts = |(what, number): &(String, f64)| *number > 0.0 && !what.ends_with(" leases");
+    // Leases are renewed and watches resumed by the clock, whatever is updated.
+    let by_clock = |what: &str| what.ends_with(" leases") || what.starts_with("watch ");
+    let counts = |(what, number): &(String, f64)| *number > 0.0 && !by_clock(what);
     grown.filter(counts).collect()
 }
 
