@@ -9,6 +9,7 @@ use anyhow::Result;
 
 use super::figures::{Figure, Unit};
 use super::fleet::Fleet;
+use super::rest::megabytes;
 
 /// Promised: seconds until it is ready.
 const TARGET: f64 = 15.0;
@@ -37,7 +38,7 @@ pub async fn measure(fleet: &mut Fleet) -> Result<Vec<Figure>> {
         .until("all Rollouts to be reconciled", LIMIT, all)
         .await?;
     let observed = began.elapsed().as_secs_f64();
-    let used = controller.usage()?.cpu_seconds;
+    let usage = controller.usage()?;
     fleet.controller = Some(controller);
     step.done(format!(
         "ready {}, everything observed {}",
@@ -47,6 +48,11 @@ pub async fn measure(fleet: &mut Fleet) -> Result<Vec<Figure>> {
     Ok(vec![
         Figure::new("ready in", ready, Unit::Seconds).under(TARGET),
         Figure::new("all Rollouts observed in", observed, Unit::Seconds),
-        Figure::new("processor time for it", used, Unit::Seconds),
+        Figure::new("processor time for it", usage.cpu_seconds, Unit::Seconds),
+        Figure::new(
+            "resident memory then",
+            megabytes(usage.resident),
+            Unit::Megabytes,
+        ),
     ])
 }
