@@ -1,4 +1,5 @@
-//! The last decisions about each object, in memory: what `explain` shows. Bounded in both directions.
+//! The last decisions about each object, in memory: what `explain` shows. Bounded for each object and in total, so that
+//! a large fleet costs no more than a small one.
 //!
 //! A decision that says the same as the one before it is counted, not kept again, so the log of a rollout that waits
 //! for an hour still shows how it got there.
@@ -13,8 +14,8 @@ use crate::object::Key;
 
 /// Decisions kept for one object.
 const PER_OBJECT: usize = 30;
-/// Objects for which decisions are kept; beyond that the one that was decided longest ago is dropped.
-const OBJECTS: usize = 5_000;
+/// Decisions kept in total, some 500 bytes each; beyond that the oldest is dropped, whichever object it is about.
+const IN_TOTAL: usize = 20_000;
 
 /// One decision, in the words for a person.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -47,28 +48,54 @@ pub struct Entry {
     pub last: Timestamp,
 }
 
-/// The log of one loop.
+/// The log of all loops.
 #[derive(Default)]
 pub struct DecisionLog {
-    objects: Mutex<BTreeMap<(String, Key), VecDeque<Entry>>>,
+    log: Mutex<Log>,
+}
+
+/// Kind and key of an object.
+type Id = (String, Key);
+
+#[derive(Default)]
+struct Log {
+    /// The entries of each object, oldest first, each with its number.
+    objects: BTreeMap<Id, VecDeque<(u64, Entry)>>,
+    /// The object of each entry, by number: the first is the oldest of all.
+    order: BTreeMap<u64, Id>,
+    next: u64,
+}
+
+impl Log {
+    fn push(&mut self, id: Id, entry: Entry) {
+        let number = self.next;
+        self.next += 1;
+        let entries = self.objects.entry(id.clone()).or_default();
+        if entries.len() == PER_OBJECT
+            && let Some((oldest, _)) = entries.pop_front()
+        {
+            self.order.remove(&oldest);
+        }
+        entries.push_back((number, entry));
+        self.order.insert(number, id);
+        if self.order.len() > IN_TOTAL
+            && let Some((_, id)) = self.order.pop_first()
+            && let Some(entries) = self.objects.get_mut(&id)
+        {
+            entries.pop_front();
+            if entries.is_empty() {
+                self.objects.remove(&id);
+            }
+        }
+    }
 }
 
 impl DecisionLog {
     /// Adds a decision about an object of a kind (`Rollout`, `AnalysisRun`, `Application`).
     pub fn record(&self, kind: &str, key: &Key, decision: Decision) {
-        let mut objects = self.lock();
+        let mut log = self.lock();
         let id = (kind.to_owned(), key.clone());
-        if !objects.contains_key(&id) && objects.len() >= OBJECTS {
-            let oldest = objects
-                .iter()
-                .min_by_key(|(_, entries)| entries.back().map(|entry| entry.last))
-                .map(|(id, _)| id.clone());
-            if let Some(oldest) = oldest {
-                objects.remove(&oldest);
-            }
-        }
-        let entries = objects.entry(id).or_default();
-        if let Some(last) = entries.back_mut()
+        if let Some((_, last)) = log.objects.get_mut(&id).and_then(VecDeque::back_mut)
             && last.decision.reasons == decision.reasons
             && last.decision.effects == decision.effects
             && last.decision.outcome == decision.outcome
@@ -79,35 +106,34 @@ impl DecisionLog {
             last.decision.resource_version = decision.resource_version;
             return;
         }
-        if entries.len() == PER_OBJECT {
-            entries.pop_front();
-        }
-        entries.push_back(Entry {
+        let entry = Entry {
             last: decision.at,
             count: 1,
             decision,
-        });
+        };
+        log.push(id, entry);
     }
 
     /// The decisions about one object, oldest first.
     #[must_use]
     pub fn of(&self, kind: &str, key: &Key) -> Vec<Entry> {
         let id = (kind.to_owned(), key.clone());
-        self.lock()
-            .get(&id)
-            .into_iter()
-            .flatten()
-            .cloned()
-            .collect()
+        let log = self.lock();
+        let entries = log.objects.get(&id).into_iter().flatten();
+        entries.map(|(_, entry)| entry.clone()).collect()
     }
 
     /// Drops the decisions about an object that is gone.
     pub fn forget(&self, kind: &str, key: &Key) {
-        self.lock().remove(&(kind.to_owned(), key.clone()));
+        let mut log = self.lock();
+        let entries = log.objects.remove(&(kind.to_owned(), key.clone()));
+        for (number, _) in entries.into_iter().flatten() {
+            log.order.remove(&number);
+        }
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<(String, Key), VecDeque<Entry>>> {
-        self.objects.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Log> {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -152,5 +178,38 @@ mod tests {
         assert_eq!(log.of("Rollout", &key).len(), PER_OBJECT);
         log.forget("Rollout", &key);
         assert!(log.of("Rollout", &key).is_empty());
+        assert!(log.lock().order.is_empty());
+    }
+
+    #[test]
+    fn a_large_fleet_costs_no_more_than_the_total() {
+        let log = DecisionLog::default();
+        let keys: Vec<Key> = (0..IN_TOTAL / 10)
+            .map(|index| Key::new("a", &index.to_string()))
+            .collect();
+        // One that decides all the time takes nothing from the others.
+        let busy = Key::new("a", "busy");
+        for second in 0..15 {
+            for key in &keys {
+                log.record("Rollout", key, decision(second, &second.to_string()));
+            }
+            for turn in 0..100 {
+                log.record("Rollout", &busy, decision(second, &turn.to_string()));
+            }
+        }
+        let kept = log
+            .lock()
+            .objects
+            .values()
+            .map(VecDeque::len)
+            .sum::<usize>();
+        assert_eq!((kept, log.lock().order.len()), (IN_TOTAL, IN_TOTAL));
+        let reasons = |key: &Key| -> Vec<String> {
+            let entries = log.of("Rollout", key).into_iter();
+            entries.flat_map(|entry| entry.decision.reasons).collect()
+        };
+        assert!(keys.iter().all(|key| reasons(key).len() >= 9));
+        assert!(keys.iter().all(|key| reasons(key).last().unwrap() == "14"));
+        assert_eq!(reasons(&busy).len(), PER_OBJECT);
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! * A key that is added while it waits is one piece of work; one that is added while it is worked on is worked on
 //!   once more afterwards.
+//! * A key may be added before all others: what sends bad traffic back does not wait for a fleet that is updated.
 //! * A key may ask to be woken at an instant; each run replaces the wish of the run before.
 //! * Errors are retried after 1 ms, 2 ms, 4 ms, … 10 s, for each key by itself; an event does not wait for that.
 //! * A panic is an error of its key and of nothing else.
@@ -64,6 +65,8 @@ struct Entry {
     queued: bool,
     running: bool,
     again: bool,
+    /// Whether it goes before others the next time.
+    first: bool,
     failures: u32,
     wake: Option<Instant>,
 }
@@ -99,6 +102,24 @@ impl<K: Clone + Eq + Ord + Hash + Display + Send + 'static> Queue<K> {
             drop(state);
             self.shared.changed.notify_one();
         }
+    }
+
+    /// Adds a key, to be worked on before all that wait.
+    pub fn add_first(&self, key: K) {
+        metrics::counter!("workqueue_adds_total", "name" => self.shared.name).increment(1);
+        let mut state = self.lock();
+        let entry = state.entries.entry(key.clone()).or_default();
+        if entry.running {
+            entry.again = true;
+            entry.first = true;
+            return;
+        }
+        if std::mem::replace(&mut entry.queued, true) {
+            state.ready.retain(|waiting| *waiting != key);
+        }
+        state.ready.push_front(key);
+        drop(state);
+        self.shared.changed.notify_one();
     }
 
     /// Adds a key, to be worked on after some time, or earlier if it is woken for something else.
@@ -205,7 +226,11 @@ impl<K: Clone + Eq + Ord + Hash + Display + Send + 'static> Queue<K> {
         }
         if std::mem::take(&mut entry.again) {
             entry.queued = true;
-            state.ready.push_back(key.clone());
+            if std::mem::take(&mut entry.first) {
+                state.ready.push_front(key.clone());
+            } else {
+                state.ready.push_back(key.clone());
+            }
         }
         if let Some(delay) = delay {
             let at = Instant::now() + delay;

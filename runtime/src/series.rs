@@ -3,8 +3,8 @@
 //! The common recorder keeps every series for ever; labels with the name of an object may therefore only be used here.
 //! Names, labels and buckets are those of upstream, so its dashboards go on working.
 
-use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::exposition::Page;
@@ -71,8 +71,8 @@ enum Series {
     Histogram(Box<Histogram>),
 }
 
-/// Further labels of a series: `type` and `reason`.
-type Labels = Vec<(&'static str, String)>;
+/// Further labels of a series: `type` and `reason`. Thousands of objects share a few of them, so they are kept once.
+type Labels = Arc<[(&'static str, String)]>;
 
 type Objects = BTreeMap<Key, BTreeMap<(Family, Labels), Series>>;
 
@@ -80,15 +80,13 @@ type Objects = BTreeMap<Key, BTreeMap<(Family, Labels), Series>>;
 #[derive(Default)]
 pub struct ObjectSeries {
     objects: Mutex<Objects>,
+    labels: Mutex<BTreeSet<Labels>>,
 }
 
 impl ObjectSeries {
     /// Adds one to a counter.
     pub fn count(&self, family: Family, key: &Key, labels: &[(&'static str, &str)]) {
-        let labels = labels
-            .iter()
-            .map(|(label, text)| (*label, (*text).to_owned()))
-            .collect();
+        let labels = self.shared(labels);
         let mut objects = self.lock();
         let series = objects.entry(key.clone()).or_default();
         if let Series::Counter(value) = series.entry((family, labels)).or_insert(Series::Counter(0))
@@ -102,7 +100,7 @@ impl ObjectSeries {
         let mut objects = self.lock();
         let series = objects.entry(key.clone()).or_default();
         let series = series
-            .entry((family, Labels::new()))
+            .entry((family, Labels::default()))
             .or_insert_with(|| Series::Histogram(Box::default()));
         if let Series::Histogram(histogram) = series {
             let seconds = duration.as_secs_f64();
@@ -147,6 +145,20 @@ impl ObjectSeries {
                 }
             }
         }
+    }
+
+    /// The one copy of these labels.
+    fn shared(&self, labels: &[(&'static str, &str)]) -> Labels {
+        let labels: Labels = labels
+            .iter()
+            .map(|(label, text)| (*label, (*text).to_owned()))
+            .collect();
+        let mut known = self.labels.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = known.get(&labels) {
+            return Arc::clone(known);
+        }
+        known.insert(Arc::clone(&labels));
+        labels
     }
 
     fn lock(&self) -> MutexGuard<'_, Objects> {

@@ -1,6 +1,7 @@
 //! `cargo xtask`: the only entry points that a person types. Each subcommand is a file of its own.
 
 mod charts;
+mod bench;
 mod cluster;
 mod demo;
 mod discover_pods;
@@ -30,6 +31,8 @@ enum Command {
     Demo(demo::Arguments),
     /// Prove everything: format, lints, layers, generated files, unit, simulation, API server, cluster.
     Test(test::Arguments),
+    /// Measure how fast Sluice is and what it costs.
+    Bench(bench::Arguments),
     /// Write the files that are made from the code: CustomResourceDefinitions, for one.
     Gen(generate::Arguments),
     /// Start, look at or end a real Kubernetes cluster of plain processes on this machine.
@@ -62,6 +65,7 @@ fn main() -> ExitCode {
         match arguments.command {
             Command::Demo(arguments) => demo::run(arguments).await,
             Command::Test(arguments) => test::run(arguments).await,
+            Command::Bench(arguments) => bench::run(arguments).await,
             Command::Gen(arguments) => generate::run(arguments).await,
             Command::Cluster(arguments) => cluster::run(arguments).await,
             Command::Install(arguments) => install::run(arguments).await,

@@ -2,7 +2,7 @@
 //!
 //! | step | file |
 //! |---|---|
-//! | what wakes it | [`watches`], with [`references`] for objects that a Rollout only names |
+//! | what wakes it | [`watches`], with [`references`] for objects that a Rollout only names, [`urgent`] for what goes first |
 //! | observe: caches → `World` | [`observe`] |
 //! | decide | `sluice_rollout::decide`, pure |
 //! | act: effects, status, events | [`act`], with [`route`] for the routers |
@@ -19,6 +19,7 @@ mod malformed;
 mod observe;
 mod references;
 mod route;
+mod urgent;
 mod watches;
 
 use std::sync::Arc;

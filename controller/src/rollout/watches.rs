@@ -16,6 +16,7 @@ use sluice_runtime::watch::WatchOptions;
 use sluice_runtime::{Cache, Caches, Key, Object, Queue};
 
 use super::references::{Reference, References};
+use super::urgent;
 use crate::config::Config;
 
 /// Name under which the loop's caches are known.
@@ -49,7 +50,7 @@ impl Watches {
             &REPLICA_SET,
             USAGE,
             with_hash,
-            vec![wake_owner(queue, Some(&rollouts))],
+            vec![wake_owner(queue, Some(&rollouts), |_| false)],
         );
         let runs = caches.start(
             &ANALYSIS_RUN,
@@ -57,7 +58,7 @@ impl Watches {
             of_instance(),
             Vec::new(),
         );
-        runs.subscribe(wake_owner(queue, None));
+        runs.subscribe(wake_owner(queue, None, urgent::is_bad_verdict));
         let slim = WatchOptions {
             projection: projection::service,
             ..WatchOptions::default()
@@ -107,18 +108,35 @@ impl Watches {
 
 fn wake_itself(queue: &Queue<Key>) -> Subscriber {
     let queue = queue.clone();
-    Box::new(move |change| queue.add(change.object().key.clone()))
+    Box::new(move |change| {
+        let key = change.object().key.clone();
+        if urgent::is_abort(change) {
+            queue.add_first(key);
+        } else {
+            queue.add(key);
+        }
+    })
 }
 
 /// Wakes the Rollout that owns the object. An object without an owner wakes the Rollouts of its namespace, one of which
 /// may take it over; that is asked for only where adoption happens.
-fn wake_owner(queue: &Queue<Key>, adopters: Option<&Arc<Cache>>) -> Subscriber {
+/// Changes for which `first` holds go before others.
+fn wake_owner(
+    queue: &Queue<Key>,
+    adopters: Option<&Arc<Cache>>,
+    first: fn(&Change<'_>) -> bool,
+) -> Subscriber {
     let queue = queue.clone();
     let adopters = adopters.cloned();
     Box::new(move |change| {
         let wake = |object: &Object| match &object.owner {
             Some(owner) if owner.kind == "Rollout" => {
-                queue.add(Key::new(&object.key.namespace, &owner.name));
+                let key = Key::new(&object.key.namespace, &owner.name);
+                if first(change) {
+                    queue.add_first(key);
+                } else {
+                    queue.add(key);
+                }
             }
             Some(_) => {}
             None => {

@@ -20,7 +20,7 @@ const WATCHDOG: &str = r#"
 dir=$1
 cat >/dev/null
 for pid in $(sed -n 's/^  "pid": \([0-9]*\),$/\1/p' "$dir"/run/*.json); do
-    tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep -qF "$dir" && kill -9 "$pid"
+    cat "/proc/$pid/cmdline" "/proc/$pid/environ" 2>/dev/null | tr '\0' ' ' | grep -qF "$dir" && kill -9 "$pid"
 done
 rm -rf "$dir"
 "#;

@@ -54,7 +54,7 @@ pub use layout::Kind;
 pub use lifecycle::{down, up};
 pub use namespace::Namespace;
 pub use pause::BUSYBOX_IMAGE;
-pub use ports::Ports;
+pub use ports::{Ports, free_port};
 pub use status::{Status, status};
 pub use traefik::{GATEWAY, GATEWAY_NAMESPACE};
 

@@ -86,6 +86,14 @@ impl Ports {
     }
 }
 
+/// A free port on loopback, for a process beside the cluster's own.
+///
+/// # Errors
+/// When the machine has none left.
+pub fn free_port() -> Result<u16> {
+    free(IpAddr::V4(Ipv4Addr::LOCALHOST))
+}
+
 fn is_free(address: IpAddr, port: u16) -> bool {
     TcpListener::bind(SocketAddr::new(address, port)).is_ok()
 }

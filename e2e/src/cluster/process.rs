@@ -178,6 +178,11 @@ impl Processes {
         self.gone(name, Duration::from_secs(10)).await
     }
 
+    /// Sends SIGKILL and does not wait; for the end of a value that stands for a process.
+    pub fn kill_at_once(&self, name: &str) {
+        self.signal(name, Signal::KILL);
+    }
+
     async fn gone(&self, name: &str, limit: Duration) -> Result<()> {
         eventually(&format!("the end of {name}"), limit, || async {
             if self.is_alive(name) {
@@ -250,7 +255,7 @@ impl Processes {
     }
 
     /// An error with the last lines of a component's log.
-    pub(super) fn with_log(&self, name: &str, error: anyhow::Error) -> anyhow::Error {
+    pub fn with_log(&self, name: &str, error: anyhow::Error) -> anyhow::Error {
         let path = self.layout.log(name);
         let tail = tail(&path, 12).unwrap_or_default();
         anyhow!("{error:#}\nlast lines of {}:\n{tail}", path.display())

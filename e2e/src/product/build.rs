@@ -28,10 +28,40 @@ pub struct Programs {
 /// # Errors
 /// When cargo fails; the error holds the end of what it said.
 pub async fn programs(reporter: &Reporter) -> Result<Programs> {
-    let step = reporter.step("sluice (release build)");
+    let folder = build(
+        reporter,
+        "sluice (release build)",
+        &["sluice-controller", "sluice-demo-app", "kubectl-sluice"],
+    )
+    .await?;
+    let programs = Programs {
+        controller: folder.join("sluice-controller"),
+        demo_app: folder.join("sluice-demo-app"),
+        plugin: folder.join("kubectl-sluice"),
+    };
+    for program in [&programs.controller, &programs.demo_app, &programs.plugin] {
+        built(program)?;
+    }
+    Ok(programs)
+}
+
+/// Builds the controller alone, the same program that [`programs`] builds.
+///
+/// # Errors
+/// As [`programs`].
+pub async fn controller(reporter: &Reporter) -> Result<PathBuf> {
+    let package = "sluice-controller";
+    let folder = build(reporter, "sluice-controller (release build)", &[package]).await?;
+    let program = folder.join(package);
+    built(&program)?;
+    Ok(program)
+}
+
+/// Builds packages; returns the folder with their programs.
+async fn build(reporter: &Reporter, what: &str, packages: &[&str]) -> Result<PathBuf> {
+    let step = reporter.step(what);
     let root = checkout()?;
     let target = target_folder(&root)?;
-    let packages = ["sluice-controller", "sluice-demo-app", "kubectl-sluice"];
     Command::new("cargo")
         .args([
             "build",
@@ -42,7 +72,7 @@ pub async fn programs(reporter: &Reporter) -> Result<Programs> {
             "--target",
             TARGET,
         ])
-        .args(packages.iter().flat_map(|package| ["--package", package]))
+        .args(packages.iter().flat_map(|package| ["--package", *package]))
         .dir(&root)
         .env("CARGO_TARGET_DIR", &target)
         // Static with glibc: nothing in the image but the program itself.
@@ -51,21 +81,17 @@ pub async fn programs(reporter: &Reporter) -> Result<Programs> {
         .run()
         .await
         .context("cannot build the programs of the image")?;
-    let folder = target.join(TARGET).join("image");
-    let programs = Programs {
-        controller: folder.join("sluice-controller"),
-        demo_app: folder.join("sluice-demo-app"),
-        plugin: folder.join("kubectl-sluice"),
-    };
-    for program in [&programs.controller, &programs.demo_app, &programs.plugin] {
-        ensure!(
-            program.is_file(),
-            "cargo has built no {}",
-            program.display()
-        );
-    }
     step.done("");
-    Ok(programs)
+    Ok(target.join(TARGET).join("image"))
+}
+
+fn built(program: &Path) -> Result<()> {
+    ensure!(
+        program.is_file(),
+        "cargo has built no {}",
+        program.display()
+    );
+    Ok(())
 }
 
 /// The target folder of this very program: the one that cargo was told to use, or `target`.

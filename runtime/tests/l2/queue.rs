@@ -166,6 +166,37 @@ async fn a_wish_to_be_woken_is_kept_replaced_and_overtaken_by_events() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_cannot_wait_is_worked_on_before_what_waits_already() {
+    let queue: Queue<String> = Queue::new("test");
+    let log = Log::new();
+    for key in ["a", "b", "c", "d"] {
+        queue.add(key.to_owned());
+    }
+    let (copy, running) = (Arc::clone(&log), queue.clone());
+    tokio::spawn(async move {
+        running
+            .run(1, CancellationToken::new(), move |key: String| {
+                let log = Arc::clone(&copy);
+                async move {
+                    log.add(&key);
+                    sleep(Duration::from_millis(100)).await;
+                    Next::Done
+                }
+            })
+            .await;
+    });
+    sleep(Duration::from_millis(50)).await;
+    // One that waits comes before the others, and one that is worked on comes once more right afterwards.
+    queue.add_first("d".to_owned());
+    queue.add_first("a".to_owned());
+    sleep(Duration::from_secs(2)).await;
+    assert_eq!(log.times("a"), [0, 100]);
+    assert_eq!(log.times("d"), [200]);
+    assert_eq!(log.times("b"), [300]);
+    assert_eq!(log.times("c"), [400]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_end_finishes_what_is_under_way_and_takes_nothing_new() {
     let queue: Queue<String> = Queue::new("test");
     let log = Log::new();
