@@ -1,7 +1,7 @@
 //! `cargo xtask`: the only entry points that a person types. Each subcommand is a file of its own.
 
-mod charts;
 mod bench;
+mod charts;
 mod cluster;
 mod demo;
 mod discover_pods;
