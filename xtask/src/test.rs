@@ -174,7 +174,7 @@ async fn cargo(root: &Path, arguments: &str, minutes: u64) -> Result<Count> {
         + &String::from_utf8_lossy(&output.stderr);
     let mut count = counted(&text);
     if !output.status.success() {
-        println!("{}", last_lines(&text, 80));
+        println!("{}", what_failed(&text));
         if count.failed == 0 {
             bail!("`{line}` failed");
         }
@@ -182,6 +182,24 @@ async fn cargo(root: &Path, arguments: &str, minutes: u64) -> Result<Count> {
         count.passed = 1;
     }
     Ok(count)
+}
+
+/// What a test runner said of the tests that failed, or, when it was something else that failed, the last lines.
+fn what_failed(text: &str) -> String {
+    let mut failures = String::new();
+    let mut inside = false;
+    for line in text.lines() {
+        inside = (inside || line == "failures:") && !line.starts_with("test result:");
+        if inside {
+            failures.push_str(line);
+            failures.push('\n');
+        }
+    }
+    if failures.is_empty() {
+        last_lines(text, 80)
+    } else {
+        failures
+    }
 }
 
 /// Adds up the closing lines of cargo's test runner.
@@ -208,6 +226,17 @@ fn counted(text: &str) -> Count {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_a_failed_run_only_the_failures_are_shown() {
+        let text = "running 2 tests\n..\ntest result: ok. 2 passed; 0 failed\n\nfailures:\n\n---- a stdout ----\n\
+                    left: 1\n\ntest result: FAILED. 1 passed; 1 failed\nerror: test failed";
+        assert_eq!(
+            what_failed(text),
+            "failures:\n\n---- a stdout ----\nleft: 1\n\n"
+        );
+        assert!(what_failed("error: no such file").contains("no such file"));
+    }
 
     #[test]
     fn closing_lines_of_the_test_runner_are_added_up() {

@@ -12,6 +12,22 @@ use crate::demo::stage::text;
 
 const PAUSE: &str = "canary:\n  steps:\n    - setWeight: 50\n    - pause: {}";
 
+const BROKEN_CONDITION: &str = "
+apiVersion: argoproj.io/v1alpha1
+kind: AnalysisTemplate
+metadata:
+  name: broken-condition
+spec:
+  metrics:
+    - name: success-rate
+      interval: 10s
+      successCondition: result[0] >=
+      provider:
+        prometheus:
+          address: http://prometheus.monitoring.svc:9090
+          query: up
+";
+
 /// Rollouts that cannot be carried out, beside one that can.
 pub(super) async fn rollouts(stage: Arc<Stage>) -> Result<()> {
     let namespace = stage.cluster.namespace("bad").await?;
@@ -21,7 +37,11 @@ pub(super) async fn rollouts(stage: Arc<Stage>) -> Result<()> {
         "- setWeight: 10",
         "analysis:\n  templates:\n    - templateName: nowhere",
     );
+    namespace.apply_yaml(BROKEN_CONDITION).await?;
+    let unparsable = "canary:\n  analysis:\n    templates:\n      - templateName: broken-condition\n  steps:\n    \
+                      - setWeight: 10";
     let cases = [
+        ("unparsable-condition", unparsable.to_owned(), "successCondition"),
         ("missing-route", routed(name, "- setWeight: 10", ""), "HTTPRoute"),
         ("missing-template", analysed, "nowhere"),
         (
