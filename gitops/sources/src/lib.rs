@@ -9,8 +9,8 @@
 //! `tool.rs`). Credentials are kept out of arguments, messages and caches (`git/session.rs`, `redact.rs`).
 //!
 //! Not done, and said so where it matters: Jsonnet and config management plugins are refused; charts inside
-//! kustomizations are refused; remote value files and (unless switched on) remote bases are refused; submodules stay
-//! empty folders and files in Git LFS stay pointers.
+//! kustomizations are refused; remote value files and (unless switched on) remote bases are refused; folders with
+//! submodules are refused; files in Git LFS stay pointers.
 //!
 //! Where to read on: `sources.rs` is the way of a request through the crate.
 

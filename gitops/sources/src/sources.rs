@@ -285,6 +285,16 @@ impl Sources {
                 reason: "it is not a folder".into(),
             });
         }
+        if let Some(module) = tree.submodule_of(&folder) {
+            return Err(SourceError::Unsupported {
+                field: "spec.source.path".into(),
+                reason: format!(
+                    "{} is a submodule, and submodules are not fetched; point an Application at its repository, or \
+                     commit its files",
+                    module.display()
+                ),
+            });
+        }
         Ok((tree, folder))
     }
 

@@ -5,7 +5,8 @@
 //!
 //! Invariants: a checkout is complete before anybody sees it; it is bounded in files and bytes before the first file is
 //! written; no symbolic link in it leads out of it (the whole checkout is refused
-//! otherwise, as helm and kustomize follow links); submodules stay empty folders.
+//! otherwise, as helm and kustomize follow links); submodules stay empty folders, and a source that needs one is refused
+//! ([`Tree::submodule_of`]), since with pruning an empty folder would mean that everything in it is to be deleted.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -28,6 +29,8 @@ use crate::workshop::Workshop;
 pub(crate) struct Tree {
     /// What paths may not leave.
     pub(crate) root: Root,
+    /// Folders that another repository would fill.
+    submodules: Vec<PathBuf>,
     /// What is deleted: the folder itself, or one around it.
     folder: PathBuf,
 }
@@ -38,8 +41,18 @@ impl Tree {
         let root = Root::new(inner)?;
         Ok(Self {
             root,
+            submodules: Vec::new(),
             folder: folder.keep(),
         })
+    }
+
+    /// A submodule in a folder of this tree, or around it.
+    pub(crate) fn submodule_of(&self, folder: &Path) -> Option<&Path> {
+        let folder = folder.strip_prefix(self.root.path()).unwrap_or(folder);
+        self.submodules
+            .iter()
+            .find(|module| module.starts_with(folder) || folder.starts_with(module))
+            .map(PathBuf::as_path)
     }
 }
 
@@ -216,6 +229,11 @@ async fn lay_out(
         }
     }
     let inner = staging.path().to_owned();
-    Tree::adopt(staging, &inner)
-        .map_err(|error| SourceError::cache("opening a checkout folder", &error))
+    let mut tree = Tree::adopt(staging, &inner)
+        .map_err(|error| SourceError::cache("opening a checkout folder", &error))?;
+    tree.submodules = entries(&listing)
+        .filter(|entry| entry.mode == b"160000")
+        .map(|entry| entry.path.to_owned())
+        .collect();
+    Ok(tree)
 }

@@ -98,7 +98,8 @@ async fn the_history_of_a_branch_that_was_rewritten_stays_renderable() {
 }
 
 #[tokio::test]
-async fn submodules_and_hooks_of_a_repository_run_nothing() {
+async fn submodules_and_hooks_of_a_repository_run_nothing_and_an_empty_folder_is_not_taken_for_the_truth()
+ {
     let bench = Bench::new();
     let marker = tempfile::tempdir().unwrap();
     let proof = marker.path().join("ran");
@@ -123,6 +124,16 @@ async fn submodules_and_hooks_of_a_repository_run_nothing() {
     repository.git(&["add", ".gitmodules", ".gitattributes"]);
     repository.git(&["commit", "--quiet", "--message", "m"]);
     let source = json!({"repoURL": "x", "path": "app", "directory": {"recurse": true}});
-    assert_eq!(bench.names(&repository, source).await, ["ConfigMap/a"]);
+    let refused = bench
+        .render(&repository, source)
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(refused.contains("app/m is a submodule"), "{refused}");
+    repository.write("other/b.yaml", &config_map("b"));
+    repository.git(&["add", "other"]);
+    repository.git(&["commit", "--quiet", "--message", "b"]);
+    let source = json!({"repoURL": "x", "path": "other"});
+    assert_eq!(bench.names(&repository, source).await, ["ConfigMap/b"]);
     assert!(!proof.exists());
 }
