@@ -18,14 +18,15 @@
 //! | which ReplicaSet is which; making the new one | `revision`, `equality`, `hash` |
 //! | what every part of a decision looks at; what it writes into | `seen`, `draft` |
 //! | a new update begins; orders of people; giving up; stuck | `update`, `abort`, `deadline`, `invalid` |
-//! | how far the update is | `steps`, `pause`, `analysis` (with `run`, `arguments`), `promote` |
-//! | what has to be written for that | `weight`, `services`, `replicas`, `history` |
+//! | how far the update is | `steps`, `pause`, `analysis` (with `run`, `arguments`), `promote`; `blue_green::gate` |
+//! | what has to be written for that | `weight`, `services`, `replicas`, `history`; `blue_green` |
 //! | what is said about it | `conditions`, `phase`, `counts`, `duration` |
 //! | what must never happen | `invariants` |
 
 mod abort;
 mod analysis;
 mod arguments;
+mod blue_green;
 mod conditions;
 mod counts;
 mod deadline;

@@ -9,7 +9,7 @@ use crate::plan::EventType;
 use crate::reason::Reason;
 use crate::replicas::available;
 use crate::seen::Seen;
-use crate::{duration, pause, steps, update};
+use crate::{blue_green, duration, pause, steps, update};
 
 /// Promotes when it is time.
 pub(crate) fn when_due(seen: &Seen<'_>, draft: &mut Draft) {
@@ -45,6 +45,7 @@ pub(crate) fn clear_orders(seen: &Seen<'_>, draft: &mut Draft) {
     draft.status.aborted_at = None;
     draft.status.promote_full = None;
     pause::clear(&mut draft.status);
+    blue_green::forget_gate(&mut draft.status);
     steps::set_index(&mut draft.status, seen.steps(), seen.steps().len());
 }
 
@@ -56,6 +57,9 @@ fn due(seen: &Seen<'_>, draft: &mut Draft) -> Option<String> {
         return None;
     }
     let first = seen.sets.stable.is_none();
+    if seen.blue_green.is_some() && !first {
+        return blue_green::promotion(seen, draft);
+    }
     let fully = draft.status.promoting_fully();
     let done = steps::all_done(&draft.status, seen.steps());
     if !(first || fully || done) || (draft.metrics_out && !fully) {

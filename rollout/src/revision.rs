@@ -105,16 +105,20 @@ impl<'a> Sets<'a> {
     }
 }
 
-/// The hash of the stable revision: what the status says, or, when the status is lost, what the stable Service that
-/// this Rollout manages selects.
+/// The hash of the stable revision: what the status says, or, when the status is lost, what the stable Service (or
+/// the active one) that this Rollout manages selects.
 fn stable_hash<'a>(world: &'a World<'a>) -> Option<&'a str> {
     let status = world.rollout.status.as_ref();
     let known = status
         .and_then(|status| status.stable_rs.as_deref())
         .filter(|hash| !hash.is_empty());
     known.or_else(|| {
-        let service = world.rollout.spec.canary()?.stable_service.as_ref()?;
-        let service = world.services.get(service)?;
+        let spec = &world.rollout.spec;
+        let service = match (spec.canary(), spec.blue_green()) {
+            (Some(canary), _) => canary.stable_service.as_ref(),
+            (None, blue_green) => blue_green?.active_service.as_ref(),
+        };
+        let service = world.services.get(service?)?;
         let manager = service.annotations.get(names::MANAGED_BY_ROLLOUTS);
         (manager.is_some() && manager == world.rollout.metadata.name.as_ref())
             .then(|| service.hash())?

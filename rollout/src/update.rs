@@ -8,7 +8,7 @@ use sluice_crds::rollout::RolloutStatus;
 use crate::draft::{Draft, EventSlot};
 use crate::plan::EventType;
 use crate::seen::Seen;
-use crate::{duration, hash, pause, steps};
+use crate::{blue_green, duration, hash, pause, steps};
 
 /// What is new since the status was written last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,11 +28,14 @@ pub(crate) fn changes(seen: &Seen<'_>) -> Changes {
             status.and_then(|status| status.current_pod_hash.as_ref()),
             &seen.sets.hash,
         ),
-        steps: !is(
-            status.and_then(|status| status.current_step_hash.as_ref()),
-            &hash::steps_hash(seen.steps()),
-        ),
+        steps: status.and_then(|status| status.current_step_hash.clone()) != steps_hash(seen),
     }
+}
+
+/// What tells the steps apart from others; a blue-green has none, so a change to it or from it is a change of steps.
+fn steps_hash(seen: &Seen<'_>) -> Option<String> {
+    let canary = seen.blue_green.is_none();
+    canary.then(|| hash::steps_hash(seen.steps()))
 }
 
 /// Starts from the first step when the template or the steps changed.
@@ -47,10 +50,11 @@ pub(crate) fn begin(seen: &Seen<'_>, draft: &mut Draft) {
     }
     let status = &mut draft.status;
     status.current_pod_hash = Some(seen.sets.hash.clone());
-    status.current_step_hash = Some(hash::steps_hash(seen.steps()));
+    status.current_step_hash = steps_hash(seen);
     status.abort = None;
     status.promote_full = None;
     pause::clear(status);
+    blue_green::forget_gate(status);
     if changes.template {
         status.aborted_at = None;
         let message = format!("Rollout updated to revision {}", seen.sets.revision());
@@ -76,8 +80,9 @@ pub(crate) fn begin(seen: &Seen<'_>, draft: &mut Draft) {
         if skip.is_some() { steps.len() } else { 0 },
     );
     // Nothing is skipped where nothing was under way.
+    let has_steps = seen.blue_green.is_none();
     let was_known = seen.world.rollout.status.as_ref().is_some_and(has_history);
-    if let Some(message) = skip.filter(|_| changes.template && was_known) {
+    if let Some(message) = skip.filter(|_| changes.template && was_known && has_steps) {
         draft.event(
             EventSlot::Skipped,
             EventType::Normal,

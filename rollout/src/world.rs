@@ -19,7 +19,8 @@ pub struct World<'a> {
     pub rollout: &'a Rollout,
     /// ReplicaSets in its namespace that it owns, or that have no owner and match its selector.
     pub replica_sets: &'a [ReplicaSet],
-    /// The Services that its strategy names and that exist, by name.
+    /// The Services that its strategy names and that exist, by name; and, at least after each change of the spec, those
+    /// of its namespace that are annotated as managed by it.
     pub services: &'a BTreeMap<String, Service>,
     /// AnalysisRuns that it owns.
     pub analysis_runs: &'a [AnalysisRun],

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use sluice_analysis::plan::RunPlan;
 use sluice_analysis::template::Templates;
 use sluice_crds::analysis::{AnalysisRun, AnalysisTemplate, ClusterAnalysisTemplate};
+use sluice_crds::names::MANAGED_BY_ROLLOUTS;
 use sluice_crds::rollout::{Rollout, RolloutStatus};
 use sluice_rollout::request::{self, difference};
 use sluice_rollout::{Effect, EventNote, Plan, ReplicaSet, Service, Settings, World, invariants};
@@ -26,6 +27,8 @@ pub enum Write {
         effect: Effect,
         /// Whether the decision knew of an abort; a cache may be behind the order of a person.
         aborted: bool,
+        /// `spec.replicas`, as the decision knew it.
+        replicas: i32,
     },
     /// The status of a Rollout.
     Status,
@@ -202,6 +205,7 @@ impl Controller {
         let what = |effect: &Effect| Write::Effect {
             effect: effect.clone(),
             aborted,
+            replicas: rollout.spec.replicas(),
         };
         let mut version = rollout
             .metadata
@@ -349,15 +353,19 @@ impl Observed {
         let uid = rollout.metadata.uid.clone().unwrap_or_default();
         let here = |object: &&Value| text(object, "/metadata/namespace") == namespace;
         let owned = |object: &&Value| text(object, "/metadata/ownerReferences/0/uid") == uid;
-        let names: Vec<String> = rollout
-            .spec
-            .canary()
+        let own = rollout.metadata.name.as_ref();
+        let canary = rollout.spec.canary();
+        let blue_green = rollout.spec.blue_green();
+        let names: Vec<&String> = canary
             .map(|canary| [&canary.canary_service, &canary.stable_service])
             .into_iter()
+            .chain(blue_green.map(|strategy| [&strategy.active_service, &strategy.preview_service]))
             .flatten()
             .flatten()
-            .cloned()
             .collect();
+        let managed = |service: &Service| {
+            own.is_some() && service.annotations.get(MANAGED_BY_ROLLOUTS) == own
+        };
         let mut templates = Templates::new();
         for object in view.list("AnalysisTemplate").filter(here) {
             if let Ok(template) = serde_json::from_value::<AnalysisTemplate>(object.clone()) {
@@ -381,7 +389,7 @@ impl Observed {
                 .list("Service")
                 .filter(here)
                 .map(Service::from_object)
-                .filter(|service| names.contains(&service.name))
+                .filter(|service| names.contains(&&service.name) || managed(service))
                 .map(|service| (service.name.clone(), service))
                 .collect(),
             runs: view

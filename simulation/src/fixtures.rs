@@ -8,13 +8,41 @@ use crate::schedule::Cluster;
 use crate::workload::Behaviour;
 
 /// Names of the fixtures.
-pub const NAMES: [&str; 4] = ["routed-analysed", "routed-steps", "basic", "rolling"];
+pub const NAMES: [&str; 7] = [
+    "routed-analysed",
+    "routed-steps",
+    "basic",
+    "rolling",
+    "blue-green",
+    "blue-green-analysed",
+    "switching",
+];
 
 /// The cluster of a fixture, before its first deployment. Images `app:0` to `app:3` exist; `app:2` fails 30 % of its
 /// requests and `app:3` is slow to start.
 #[must_use]
 pub fn cluster(name: &str) -> Cluster {
-    let strategy = match name {
+    let mut cluster = with_strategy(strategy(name));
+    if name == "switching" {
+        cluster.strategies = ["routed-steps", "blue-green", "basic"].map(strategy).into();
+    }
+    cluster
+}
+
+fn strategy(name: &str) -> Value {
+    match name {
+        "blue-green" | "switching" => json!({ "blueGreen": {
+            "activeService": "active", "previewService": "preview", "previewReplicaCount": 1,
+            "autoPromotionSeconds": 15, "scaleDownDelaySeconds": 8, "scaleDownDelayRevisionLimit": 2
+        } }),
+        "blue-green-analysed" => json!({ "blueGreen": {
+            "activeService": "active", "autoPromotionEnabled": true, "abortScaleDownDelaySeconds": 6,
+            "prePromotionAnalysis": { "templates": [{ "templateName": "once" }] },
+            "postPromotionAnalysis": {
+                "templates": [{ "templateName": "thrice" }],
+                "args": [{ "name": "hash", "valueFrom": { "podTemplateHashValue": "Latest" } }]
+            }
+        } }),
         "routed-analysed" => json!({ "canary": {
             "canaryService": "canary", "stableService": "stable",
             "trafficRouting": { "plugins": { "argoproj-labs/gatewayAPI": {
@@ -43,7 +71,10 @@ pub fn cluster(name: &str) -> Cluster {
             "steps": [{ "setWeight": 20 }, { "pause": { "duration": 10 } }, { "setWeight": 60 }, { "pause": { "duration": 5 } }]
         } }),
         _ => json!({ "canary": {} }),
-    };
+    }
+}
+
+fn with_strategy(strategy: Value) -> Cluster {
     let objects: Vec<Value> = [
         json!({
             "apiVersion": "argoproj.io/v1alpha1", "kind": "Rollout",
@@ -61,6 +92,7 @@ pub fn cluster(name: &str) -> Cluster {
         }),
         template("success", &json!({ "interval": "4s", "failureLimit": 1 })),
         template("once", &json!({ "count": 2, "interval": "3s" })),
+        template("thrice", &json!({ "count": 3, "interval": "2s" })),
         json!({
             "apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute",
             "metadata": { "name": "route", "namespace": "default" },
@@ -71,7 +103,7 @@ pub fn cluster(name: &str) -> Cluster {
         }),
     ]
     .into_iter()
-    .chain(["stable", "canary"].map(|name| {
+    .chain(["stable", "canary", "active", "preview"].map(|name| {
         json!({
             "apiVersion": "v1", "kind": "Service",
             "metadata": { "name": name, "namespace": "default" },

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 use sluice_crds::names;
-use sluice_crds::rollout::Rollout;
+use sluice_crds::rollout::{BlueGreenStrategy, Rollout, RolloutStatus};
 use sluice_rollout::Effect;
 
 use crate::controller::Write;
@@ -44,6 +44,9 @@ impl Oracle {
         rollout: &Rollout,
         write: &Write,
     ) -> Option<Broken> {
+        if let Some(strategy) = rollout.spec.blue_green() {
+            return blue_green(store, key, rollout, strategy, write);
+        }
         let canary = rollout.spec.canary()?;
         let status = rollout.status.clone().unwrap_or_default();
         let broken = |promise, seen: String| Some(Broken { promise, seen });
@@ -69,7 +72,8 @@ impl Oracle {
             write,
             Write::Effect {
                 effect: Effect::SetTraffic(_),
-                aborted: true
+                aborted: true,
+                ..
             }
         );
         if raised && moves && status.aborted() {
@@ -84,6 +88,7 @@ impl Oracle {
             write,
             Write::Effect {
                 effect: Effect::ScaleReplicaSet { to: 0, .. },
+                replicas: 1..,
                 ..
             }
         );
@@ -155,6 +160,19 @@ impl Oracle {
                     );
                 }
             }
+            if let Some(strategy) = rollout.spec.blue_green() {
+                let key = Key::of(object);
+                let active = strategy.active_service.as_deref().unwrap_or_default();
+                let set = selected(store, &key, active);
+                let hash = set.map(|set| hash_of(set).to_owned());
+                let settled = phase == "Healthy" || status.aborted();
+                if settled && hash != status.stable_rs {
+                    return broken(
+                        "at rest the active Service selects the stable revision",
+                        format!("{hash:?} ≠ {:?}", status.stable_rs),
+                    );
+                }
+            }
             if let Some(canary) = rollout.spec.canary() {
                 if let (Some(canary_service), Some(stable_service)) =
                     (&canary.canary_service, &canary.stable_service)
@@ -172,6 +190,58 @@ impl Oracle {
         }
         None
     }
+}
+
+/// The promises of a blue-green: what the active Service selects has pods, and a revision that is not stable yet has all
+/// of them when it is switched to.
+fn blue_green(
+    store: &Store,
+    key: &Key,
+    rollout: &Rollout,
+    strategy: &BlueGreenStrategy,
+    write: &Write,
+) -> Option<Broken> {
+    let Write::Effect {
+        effect,
+        aborted,
+        replicas: replicas @ 1..,
+    } = write
+    else {
+        return None;
+    };
+    let active = strategy.active_service.as_deref()?;
+    let set = selected(store, key, active)?;
+    let pods = set.pointer("/spec/replicas").and_then(Value::as_i64)?;
+    let broken = |promise| {
+        let name = text(set, "/metadata/name");
+        let seen =
+            format!("{active} selects {name} with {pods} of {replicas} pods after {write:?}");
+        Some(Broken { promise, seen })
+    };
+    let switches = matches!(effect, Effect::SelectPods { service, .. } if service == active);
+    let takes_away = matches!(effect, Effect::ScaleReplicaSet { to: 0, .. });
+    if (switches || takes_away) && pods == 0 && rollout.spec.replicas() > 0 {
+        return broken("the active Service never selects what is scaled away");
+    }
+    let status = rollout.status.as_ref();
+    let stable = status.and_then(|status| status.stable_rs.as_deref());
+    if switches && stable.is_some_and(|stable| stable != hash_of(set)) {
+        if *aborted && status.is_some_and(RolloutStatus::aborted) {
+            return broken("an update that is given up is not switched to");
+        }
+        if pods < i64::from(*replicas) {
+            return broken("a new revision is whole when it is switched to");
+        }
+    }
+    None
+}
+
+fn hash_of(set: &Value) -> &str {
+    let labels = set.pointer("/metadata/labels");
+    labels
+        .and_then(|labels| labels.get(names::POD_TEMPLATE_HASH))
+        .and_then(Value::as_str)
+        .unwrap_or_default()
 }
 
 fn owned(object: &Value, rollout: &Rollout) -> bool {

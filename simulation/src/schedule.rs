@@ -67,6 +67,8 @@ pub enum Order {
     Scale(i32),
     /// `spec.paused`.
     Pause(bool),
+    /// Another strategy, by number, where the fixture has several.
+    Strategy(usize),
     /// An annotation that means nothing: the resourceVersion changes.
     Touch,
 }
@@ -121,6 +123,7 @@ fn step(random: &mut Random) -> Step {
             10..11 => Order::PromoteFull,
             11..13 => Order::Scale(i32::try_from(random.below(7)).unwrap_or(1)),
             13..14 => Order::Pause(random.one_in(2)),
+            14..15 => Order::Strategy(small(random, 3)),
             _ => Order::Touch,
         }),
     }
@@ -135,6 +138,8 @@ pub struct Cluster {
     pub controller: Controller,
     /// Prometheus and the pods.
     pub metrics: Metrics,
+    /// Strategies that [`Order::Strategy`] chooses from.
+    pub strategies: Vec<Value>,
     rollout: Key,
     oracle: Oracle,
     /// Decisions so far.
@@ -158,6 +163,7 @@ impl Cluster {
             store,
             controller: Controller::default(),
             metrics,
+            strategies: Vec::new(),
             rollout,
             oracle: Oracle::default(),
             decisions: 0,
@@ -267,6 +273,20 @@ impl Cluster {
             Order::PromoteFull => status(json!({ "promoteFull": true })),
             Order::Scale(replicas) => spec(json!({ "replicas": replicas })),
             Order::Pause(paused) => spec(json!({ "paused": paused })),
+            Order::Strategy(number) => {
+                let Some(strategy) = self.strategies.get(number).cloned() else {
+                    return;
+                };
+                let edit = |object: &mut Value| {
+                    if let Some(spec) = object.get_mut("spec").and_then(Value::as_object_mut) {
+                        spec.insert("strategy".to_owned(), strategy);
+                    }
+                };
+                let _ = self
+                    .store
+                    .edit(&self.rollout, Part::Main, &Expected::default(), edit);
+                return;
+            }
             Order::Touch => {
                 let version = self.store.version().to_string();
                 (

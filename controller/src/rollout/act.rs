@@ -154,8 +154,10 @@ impl Act<'_> {
                 precondition,
                 hash,
             } => {
+                // One that serves from every pod again is nobody's.
+                let manager = hash.as_ref().map(|_| &*self.observed.object.key.name);
                 let patch = json!({
-                    "metadata": {"annotations": {MANAGED_BY_ROLLOUTS: &*self.observed.object.key.name}},
+                    "metadata": {"annotations": {MANAGED_BY_ROLLOUTS: manager}},
                     "spec": {"selector": {POD_TEMPLATE_HASH: hash}},
                 });
                 let key = self.key(service);

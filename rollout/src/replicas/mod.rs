@@ -5,7 +5,7 @@
 //! below what the routers send it now. [`older`]: revisions that are neither new nor stable.
 
 mod basic;
-mod older;
+pub(crate) mod older;
 mod traffic_routed;
 
 use sluice_crds::names;
@@ -16,7 +16,13 @@ use crate::reason::Reason;
 use crate::seen::Seen;
 use crate::world::ReplicaSet;
 
-pub(crate) use basic::max_unavailable;
+/// `maxUnavailable` in pods, rounded down; 1 when nothing of a canary could move otherwise.
+pub(crate) fn max_unavailable(seen: &Seen<'_>) -> i32 {
+    match seen.blue_green {
+        Some(strategy) => basic::rounded_down(strategy.max_unavailable.as_ref(), seen.replicas),
+        None => basic::max_unavailable(seen.canary, seen.replicas),
+    }
+}
 
 /// Sizes of the two sets of an update.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,6 +89,20 @@ pub(crate) fn reconcile(seen: &Seen<'_>, draft: &mut Draft) {
             older::reconcile_basic(seen, draft);
         }
     }
+}
+
+/// Scales, but never below what the traffic needs that goes there now.
+pub(crate) fn scale(seen: &Seen<'_>, draft: &mut Draft, set: &ReplicaSet, to: i32) {
+    let needed = seen.pods_needed(set).min(set.replicas);
+    if to < needed {
+        let detail = format!(
+            "{}: {to} pods wanted, {needed} needed for the traffic that it gets",
+            set.name
+        );
+        let invariant = "pods go only after the traffic has left them";
+        draft.reason(Reason::HeldForSafety { invariant, detail });
+    }
+    draft.set(set).to = Some(to.max(needed));
 }
 
 /// A set that has a role again is not waiting to be taken away any more.

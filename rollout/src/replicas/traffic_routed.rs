@@ -9,7 +9,8 @@
 use sluice_crds::names;
 use sluice_crds::rollout::RolloutStatus;
 
-use super::{Sizes, available, older};
+use super::older::Begin;
+use super::{Sizes, available, older, scale};
 use crate::draft::Draft;
 use crate::reason::Reason;
 use crate::seen::{Route, Seen, share_of};
@@ -100,20 +101,6 @@ pub(super) fn reconcile(seen: &Seen<'_>, draft: &mut Draft, route: &Route) {
     }
 }
 
-/// Scales, but never below what the routers send there now.
-pub(super) fn scale(seen: &Seen<'_>, draft: &mut Draft, set: &ReplicaSet, to: i32) {
-    let needed = seen.pods_needed(set).min(set.replicas);
-    if to < needed {
-        let detail = format!(
-            "{}: {to} pods wanted, {needed} needed for the traffic that it gets",
-            set.name
-        );
-        let invariant = "pods go only after the traffic has left them";
-        draft.reason(Reason::HeldForSafety { invariant, detail });
-    }
-    draft.set(set).to = Some(to.max(needed));
-}
-
 /// The canary of an aborted update goes when its traffic is gone, stable is whole, and the delay is over.
 fn after_abort(
     seen: &Seen<'_>,
@@ -141,7 +128,7 @@ fn after_abort(
         });
         return;
     }
-    older::go(seen, draft, new, delay);
+    older::go(seen, draft, new, delay, Begin::Once);
 }
 
 #[cfg(test)]

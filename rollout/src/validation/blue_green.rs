@@ -1,10 +1,11 @@
 //! `spec.strategy.blueGreen`.
 
+use sluice_crds::rollout::canary::RolloutAnalysis;
 use sluice_crds::rollout::{AntiAffinity, BlueGreenStrategy, RolloutSpec};
 
-use super::Errors;
+use super::{Errors, canary, steps};
 
-const FIELD: &str = "spec.strategy.blueGreen";
+pub(super) const FIELD: &str = "spec.strategy.blueGreen";
 
 pub(super) fn check(spec: &RolloutSpec, strategy: &BlueGreenStrategy, errors: &mut Errors) {
     let active = strategy.active_service.as_deref().unwrap_or_default();
@@ -15,6 +16,36 @@ pub(super) fn check(spec: &RolloutSpec, strategy: &BlueGreenStrategy, errors: &m
             active,
             "This rollout uses the same service for the active and preview services, but two different services \
              are required.",
+        );
+    } else if active.is_empty() {
+        errors.required(
+            format!("{FIELD}.activeService"),
+            "the Service that carries production traffic",
+        );
+    }
+    for (name, number) in [
+        ("previewReplicaCount", strategy.preview_replica_count),
+        ("autoPromotionSeconds", strategy.auto_promotion_seconds),
+        ("scaleDownDelaySeconds", strategy.scale_down_delay_seconds),
+        (
+            "scaleDownDelayRevisionLimit",
+            strategy.scale_down_delay_revision_limit,
+        ),
+        (
+            "abortScaleDownDelaySeconds",
+            strategy.abort_scale_down_delay_seconds,
+        ),
+    ] {
+        errors.not_negative(&format!("{FIELD}.{name}"), number);
+    }
+    if let Some(amount) = &strategy.max_unavailable {
+        canary::amount(amount, &format!("{FIELD}.maxUnavailable"), errors);
+    }
+    for (name, analysis) in analyses(strategy) {
+        steps::arguments(
+            analysis.args.as_deref().unwrap_or_default(),
+            &format!("{FIELD}.{name}.args"),
+            errors,
         );
     }
     if let Some(limit) = strategy.scale_down_delay_revision_limit
@@ -31,6 +62,24 @@ pub(super) fn check(spec: &RolloutSpec, strategy: &BlueGreenStrategy, errors: &m
         &format!("{FIELD}.antiAffinity"),
         errors,
     );
+}
+
+/// The analyses of a blue-green, by field.
+pub(super) fn analyses(
+    strategy: &BlueGreenStrategy,
+) -> impl Iterator<Item = (&'static str, &RolloutAnalysis)> {
+    let both = [
+        (
+            "prePromotionAnalysis",
+            strategy.pre_promotion_analysis.as_ref(),
+        ),
+        (
+            "postPromotionAnalysis",
+            strategy.post_promotion_analysis.as_ref(),
+        ),
+    ];
+    both.into_iter()
+        .filter_map(|(name, analysis)| Some((name, analysis?)))
 }
 
 /// `antiAffinity` of either strategy.

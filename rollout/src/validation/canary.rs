@@ -59,13 +59,8 @@ fn surge(canary: &CanaryStrategy, errors: &mut Errors) {
     .zip(&mut amounts)
     {
         if let Some(value) = value {
-            match number(value).filter(|number| *number >= 0) {
-                Some(number) => *amount = number,
-                None => errors.invalid(
-                    format!("{FIELD}.{name}"),
-                    value,
-                    "must be a whole number (2) or a percentage (\"25%\"), and not negative",
-                ),
+            if let Some(number) = self::amount(value, &format!("{FIELD}.{name}"), errors) {
+                *amount = number;
             }
         }
     }
@@ -76,6 +71,19 @@ fn surge(canary: &CanaryStrategy, errors: &mut Errors) {
             "MaxSurge and MaxUnavailable both can not be zero",
         );
     }
+}
+
+/// Checks a number of pods or a percentage; gives the number.
+pub(super) fn amount(value: &IntOrString, field: &str, errors: &mut Errors) -> Option<i32> {
+    let number = number(value).filter(|number| *number >= 0);
+    if number.is_none() {
+        errors.invalid(
+            field,
+            value,
+            "must be a whole number (2) or a percentage (\"25%\"), and not negative",
+        );
+    }
+    number
 }
 
 /// The number before the percent sign, if there is one.

@@ -4,8 +4,8 @@
 
 use sluice_crds::rollout::{CanaryStrategy, RolloutSpec};
 
-use super::Errors;
 use super::canary::FIELD;
+use super::{Errors, blue_green};
 
 pub(super) fn check(spec: &RolloutSpec, errors: &mut Errors) {
     let mut refuse = |field: &str, set: bool, instead: &str| {
@@ -26,11 +26,20 @@ pub(super) fn check(spec: &RolloutSpec, errors: &mut Errors) {
         spec.restart_at.is_some(),
         "change an annotation of spec.template to replace the pods, as a canary",
     );
-    refuse(
-        "spec.strategy.blueGreen",
-        spec.blue_green().is_some(),
-        "use spec.strategy.canary; with trafficRouting, the steps [setWeight: 0, pause: {}, setWeight: 100] come close",
-    );
+    if let Some(strategy) = spec.blue_green() {
+        for (name, set) in [
+            ("activeMetadata", strategy.active_metadata.is_some()),
+            ("previewMetadata", strategy.preview_metadata.is_some()),
+        ] {
+            let field = format!("{}.{name}", blue_green::FIELD);
+            refuse(&field, set, "put the metadata into spec.template");
+        }
+        refuse(
+            &format!("{}.antiAffinity", blue_green::FIELD),
+            strategy.anti_affinity.is_some(),
+            "put a podAntiAffinity or a topologySpreadConstraint into spec.template",
+        );
+    }
     if let Some(canary) = spec.canary() {
         strategy(canary, &mut refuse);
         steps(canary, &mut refuse);

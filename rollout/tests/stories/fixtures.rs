@@ -68,6 +68,17 @@ pub(crate) fn rollout(replicas: i32, steps: Value, routed: bool) -> Value {
     })
 }
 
+/// A Rollout of `replicas` pods with a preview Service and these further fields of `blueGreen`.
+pub(crate) fn blue_green(replicas: i32, fields: Value) -> Value {
+    let mut object = rollout(replicas, json!([]), false);
+    let mut strategy = json!({ "activeService": "web-active", "previewService": "web-preview" });
+    for (key, value) in fields.as_object().unwrap() {
+        strategy[key] = value.clone();
+    }
+    object["spec"]["strategy"] = json!({ "blueGreen": strategy });
+    object
+}
+
 /// The same as the analysis of a step or of the background.
 pub(crate) fn analysis(template: &str) -> Value {
     json!({ "templates": [{ "templateName": template }] })
@@ -96,10 +107,17 @@ impl Cluster {
             version: 1,
         };
         cluster.touch_rollout();
-        let canary = cluster.rollout.spec.canary().unwrap().clone();
-        for name in [canary.canary_service, canary.stable_service]
-            .into_iter()
-            .flatten()
+        let strategy = cluster.rollout.spec.strategy.clone().unwrap();
+        let canary = strategy.canary.unwrap_or_default();
+        let blue_green = strategy.blue_green.unwrap_or_default();
+        for name in [
+            canary.canary_service,
+            canary.stable_service,
+            blue_green.active_service,
+            blue_green.preview_service,
+        ]
+        .into_iter()
+        .flatten()
         {
             cluster.add_service(&name);
         }
@@ -169,6 +187,12 @@ impl Cluster {
 
     pub(crate) fn scale(&mut self, replicas: i32) {
         self.edit(|rollout| rollout.spec.replicas = Some(replicas));
+    }
+
+    /// Another strategy, as JSON.
+    pub(crate) fn set_strategy(&mut self, strategy: Value) {
+        let strategy = serde_json::from_value(strategy).unwrap();
+        self.edit(|rollout| rollout.spec.strategy = Some(strategy));
     }
 
     /// What the command line writes into the status.

@@ -9,6 +9,7 @@
 mod abort;
 mod analysis;
 mod basic;
+mod blue_green;
 mod crash;
 mod events;
 mod fixtures;
@@ -16,3 +17,4 @@ mod fuzz;
 mod history;
 mod people;
 mod routed;
+mod strategies;
