@@ -87,6 +87,11 @@ fn is_paused(seen: &Seen<'_>, status: &RolloutStatus) -> bool {
     seen.paused_by_hand() || pause::paused(status)
 }
 
+/// Whether the present revision is stable and has all of its pods.
+pub(crate) fn whole(seen: &Seen<'_>, status: &RolloutStatus) -> bool {
+    is_healthy(seen, status)
+}
+
 fn is_healthy(seen: &Seen<'_>, status: &RolloutStatus) -> bool {
     let all = Some(seen.replicas);
     if seen.blue_green.is_some() {

@@ -8,8 +8,9 @@ use crate::revision;
 use crate::seen::Seen;
 use crate::world::World;
 use crate::{
-    abort, analysis, blue_green, conditions, counts, deadline, duration, history, invalid, pause,
-    phase, promote, replicas, services, steps, time, update, weight,
+    abort, analysis, anti_affinity, blue_green, conditions, counts, deadline, duration, history,
+    invalid, metadata, pause, phase, promote, replicas, restart, services, steps, time, update,
+    weight, workload,
 };
 
 /// What to do next for one Rollout.
@@ -25,6 +26,12 @@ pub fn decide(world: &World<'_>, now: Timestamp) -> Plan {
     }
     greet(world, &mut draft);
     let problems = invalid::problems(world);
+    // From here on the template is that of the workload, if one is named.
+    let resolved = workload::resolved(world);
+    let world = &World {
+        rollout: &resolved,
+        ..*world
+    };
     // Who is who?
     let seen = match Seen::of(world, now) {
         Some(seen) if problems.is_empty() => seen,
@@ -76,7 +83,11 @@ pub fn decide(world: &World<'_>, now: Timestamp) -> Plan {
     if !advanced {
         promote::when_due(&seen, &mut draft);
     }
+    metadata::reconcile(&seen, &mut draft);
+    anti_affinity::reconcile(&seen, &mut draft);
+    workload::reconcile(&seen, &mut draft);
     history::clean(&seen, &mut draft);
+    restart::reconcile(&seen, &mut draft);
 
     // What is there to say about it?
     duration::follow(&seen, &mut draft);

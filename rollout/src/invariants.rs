@@ -11,12 +11,17 @@
 //! | a Service leaves available pods only for available pods | SelectPods |
 //! | the active Service goes to a new revision only when all of its pods are available and no abort is ordered | SelectPods |
 //! | a Service that the strategy names keeps selecting one revision | SelectPods |
+//! | no more pods are evicted than may be missing | EvictPod |
+//! | the referenced workload shrinks only as the Rollout's pods become available | ScaleWorkload |
+//! | labels by which pods are selected stay | PatchPod |
 //! | what a Service selects, what is stable, and what has pods is not deleted | DeleteReplicaSet |
 //!
 //! The checks know nothing of how decisions are made: they derive everything from the world again.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
+use sluice_crds::names;
 use sluice_crds::rollout::RolloutStatus;
 use sluice_crds::split::Split;
 
@@ -24,6 +29,7 @@ use crate::plan::Effect;
 use crate::replicas::{available, max_unavailable};
 use crate::seen::{Route, Seen};
 use crate::world::{ReplicaSet, Service, World};
+use crate::{restart, workload};
 
 /// An effect that must not happen.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -45,6 +51,11 @@ impl fmt::Display for Violation {
 /// # Errors
 /// The invariant that the effect would violate.
 pub fn check(world: &World<'_>, effect: &Effect) -> Result<(), Violation> {
+    let resolved = workload::resolved(world);
+    let world = &World {
+        rollout: &resolved,
+        ..*world
+    };
     // Without a strategy nothing is driven.
     let Some(seen) = Seen::of(world, jiff::Timestamp::UNIX_EPOCH) else {
         return Ok(());
@@ -54,6 +65,9 @@ pub fn check(world: &World<'_>, effect: &Effect) -> Result<(), Violation> {
         Effect::ScaleReplicaSet { name, from, to, .. } if to < from => scale_down(&seen, name, *to),
         Effect::SelectPods { service, hash, .. } => select(&seen, service, hash.as_deref()),
         Effect::DeleteReplicaSet { name, .. } => delete(&seen, name),
+        Effect::EvictPod { name, .. } => evict(&seen, name),
+        Effect::ScaleWorkload { from, to, .. } => scale_workload(&seen, *from, *to),
+        Effect::PatchPod { name, labels, .. } => patch_pod(&seen, name, labels),
         _ => Ok(()),
     }
 }
@@ -217,6 +231,52 @@ fn select(seen: &Seen<'_>, service: &str, hash: Option<&str>) -> Result<(), Viol
         gains > 0 || loses == 0,
         "a Service leaves available pods only for available pods",
         || format!("{service}: from {loses} available pods to {gains} of {hash}"),
+    )
+}
+
+fn evict(seen: &Seen<'_>, name: &str) -> Result<(), Violation> {
+    let budget = restart::budget(seen);
+    require(
+        budget > 0,
+        "no more pods are evicted than may be missing",
+        || format!("{name}: {budget} may go"),
+    )
+}
+
+fn scale_workload(seen: &Seen<'_>, from: i32, to: i32) -> Result<(), Violation> {
+    let pods = seen.sets.all().map(available).fold(0, i32::saturating_add);
+    let least = seen.replicas.saturating_sub(pods).min(from);
+    require(
+        to >= least,
+        "the referenced workload shrinks only as the Rollout's pods become available",
+        || {
+            format!(
+                "{from} -> {to} with {pods} of {} pods available",
+                seen.replicas
+            )
+        },
+    )
+}
+
+fn patch_pod(
+    seen: &Seen<'_>,
+    name: &str,
+    labels: &BTreeMap<String, Option<String>>,
+) -> Result<(), Violation> {
+    let selector = seen.world.rollout.spec.selector.as_ref();
+    let expressions = selector.and_then(|selector| selector.match_expressions.as_ref());
+    let mut selected = selector
+        .and_then(|selector| selector.match_labels.as_ref())
+        .into_iter()
+        .flatten()
+        .map(|(key, _)| key.as_str())
+        .chain(expressions.into_iter().flatten().map(|it| it.key.as_str()))
+        .chain([names::POD_TEMPLATE_HASH]);
+    let lost = selected.find(|key| labels.contains_key(*key));
+    require(
+        lost.is_none(),
+        "labels by which pods are selected stay",
+        || format!("{name}: {}", lost.unwrap_or_default()),
     )
 }
 

@@ -45,6 +45,9 @@ fn of(world: &World<'_>, status: &RolloutStatus) -> (&'static str, String) {
     if let Some(pause) = status.pause_conditions.iter().flatten().next() {
         return ("Paused", pause.reason.clone());
     }
+    if spec.restart_at.is_some() && spec.restart_at != status.restarted_at {
+        return ("Progressing", "rollout is restarting".to_owned());
+    }
     let number = |value: Option<i32>| value.unwrap_or(0);
     let (updated, available) = (
         number(status.updated_replicas),

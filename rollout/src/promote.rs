@@ -7,7 +7,7 @@
 use crate::draft::{Draft, EventSlot};
 use crate::plan::EventType;
 use crate::reason::Reason;
-use crate::replicas::available;
+use crate::replicas::{available, enough};
 use crate::seen::Seen;
 use crate::{blue_green, duration, pause, steps, update};
 
@@ -65,11 +65,12 @@ fn due(seen: &Seen<'_>, draft: &mut Draft) -> Option<String> {
     if !(first || fully || done) || (draft.metrics_out && !fully) {
         return None;
     }
-    if available(new) < seen.replicas {
+    let needed = enough(seen, seen.replicas);
+    if new.replicas < seen.replicas || available(new) < needed {
         draft.reason(Reason::PodsNotAvailable {
             replica_set: new.name.clone(),
             available: available(new),
-            needed: seen.replicas,
+            needed,
         });
         return None;
     }

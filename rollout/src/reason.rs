@@ -109,6 +109,20 @@ pub enum Reason {
         /// `progressDeadlineSeconds`.
         seconds: i32,
     },
+    /// Pods are replaced for `restartAt`.
+    Restarting {
+        /// Pods from before that instant.
+        left: i32,
+        /// How many may go now.
+        at_once: i32,
+    },
+    /// The Deployment that the template comes from makes room.
+    WorkloadScaled {
+        /// Pods before.
+        from: i32,
+        /// Pods after.
+        to: i32,
+    },
     /// There is nothing to do.
     Settled,
 }
@@ -172,6 +186,18 @@ impl fmt::Display for Reason {
                 write!(
                     f,
                     "No progress for more than {seconds} s (progressDeadlineSeconds)"
+                )
+            }
+            Reason::Restarting { left, at_once } => {
+                write!(
+                    f,
+                    "Restarting: {left} pods from before restartAt, {at_once} may go now"
+                )
+            }
+            Reason::WorkloadScaled { from, to } => {
+                write!(
+                    f,
+                    "The referenced Deployment makes room: {from} -> {to} pods"
                 )
             }
             Reason::Settled => write!(f, "Nothing to do"),

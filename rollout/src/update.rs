@@ -53,6 +53,10 @@ pub(crate) fn begin(seen: &Seen<'_>, draft: &mut Draft) {
     status.current_step_hash = steps_hash(seen);
     status.abort = None;
     status.promote_full = None;
+    if changes.template {
+        // The pods of a new revision are new.
+        status.restarted_at = seen.world.rollout.spec.restart_at.clone();
+    }
     pause::clear(status);
     blue_green::forget_gate(status);
     if changes.template {

@@ -217,7 +217,7 @@ fn wanted(seen: &Seen<'_>, status: &RolloutStatus, route: &Route) -> Wanted {
     }
     let (steps, index) = (seen.steps(), steps::index(status, seen.steps()));
     let at = steps::weight_at(steps, index, seen.max_weight);
-    let ready = available(new) >= replicas::wanted(seen, status).new;
+    let ready = available(new) >= replicas::enough(seen, replicas::wanted(seen, status).new);
     if ready {
         return match index.min(steps.len()) {
             index if index == steps.len() => wanted(at, "all steps are done"),

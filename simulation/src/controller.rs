@@ -17,6 +17,7 @@ use crate::metrics::Metrics;
 use crate::requests;
 use crate::store::{Expected, Key, Part, Refusal, Store, text};
 use crate::view::View;
+use crate::workload::Workloads;
 
 /// One thing that a loop does to the cluster.
 #[derive(Debug, Clone, PartialEq)]
@@ -125,7 +126,7 @@ impl Controller {
         &mut self,
         key: &Key,
         store: &mut Store,
-        metrics: &Metrics,
+        metrics: &mut Metrics,
         faults: Faults,
         observe: &mut dyn FnMut(&Store, &Write),
     ) -> Pass {
@@ -138,7 +139,7 @@ impl Controller {
             observe,
         };
         let outcome = match key.kind.as_str() {
-            "Rollout" => self.rollout(key, &mut act),
+            "Rollout" => self.rollout(key, &mut metrics.workloads, &mut act),
             _ => self.run(key, metrics, &mut act),
         };
         for (key, version) in act.wrote {
@@ -158,7 +159,12 @@ impl Controller {
             .all(|(written, version)| self.view.version(&written.kind) >= *version)
     }
 
-    fn rollout(&mut self, key: &Key, act: &mut Act<'_>) -> Result<(), Pass> {
+    fn rollout(
+        &mut self,
+        key: &Key,
+        workloads: &mut Workloads,
+        act: &mut Act<'_>,
+    ) -> Result<(), Pass> {
         if !self.fresh(key) {
             return Err(Pass::Stale);
         }
@@ -185,10 +191,12 @@ impl Controller {
                 .map(|error| (error.field, error.message))
                 .collect::<Vec<_>>()),
         };
+        let pods = workloads.pods();
         let world = World {
             rollout: &rollout,
             replica_sets: &observed.replica_sets,
             services: &observed.services,
+            pods: &pods,
             analysis_runs: &observed.runs,
             templates: &observed.templates,
             traffic: traffic.as_deref().map_err(Vec::as_slice),
@@ -221,6 +229,24 @@ impl Controller {
                     act.write(&what(effect), |store| requests::edit_route(store, &edit))?;
                 }
                 continue;
+            }
+            match effect {
+                Effect::EvictPod { uid, .. } => {
+                    act.touch()?;
+                    workloads.evict(uid);
+                    continue;
+                }
+                Effect::PatchPod {
+                    uid,
+                    labels,
+                    annotations,
+                    ..
+                } => {
+                    act.touch()?;
+                    workloads.patch(uid, labels, annotations);
+                    continue;
+                }
+                _ => {}
             }
             let Some(request) = request::of_effect(&rollout, effect) else {
                 continue;
@@ -312,6 +338,17 @@ struct Act<'a> {
 }
 
 impl Act<'_> {
+    /// A write to a pod, which is no object of the store.
+    fn touch(&mut self) -> Result<(), Pass> {
+        let number = self.number;
+        self.number += 1;
+        if self.faults.crash_before == Some(number) {
+            return Err(Pass::Crashed(number));
+        }
+        self.writes += 1;
+        Ok(())
+    }
+
     fn write(
         &mut self,
         what: &Write,

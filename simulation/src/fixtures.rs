@@ -37,6 +37,8 @@ fn strategy(name: &str) -> Value {
         } }),
         "blue-green-analysed" => json!({ "blueGreen": {
             "activeService": "active", "autoPromotionEnabled": true, "abortScaleDownDelaySeconds": 6,
+            "activeMetadata": { "labels": { "role": "active" } },
+            "previewMetadata": { "labels": { "role": "preview" }, "annotations": { "shown": "yes" } },
             "prePromotionAnalysis": { "templates": [{ "templateName": "once" }] },
             "postPromotionAnalysis": {
                 "templates": [{ "templateName": "thrice" }],
@@ -61,13 +63,18 @@ fn strategy(name: &str) -> Value {
             "trafficRouting": { "plugins": { "argoproj-labs/gatewayAPI": {
                 "httpRoute": "route", "namespace": "default" } } },
             "abortScaleDownDelaySeconds": 5, "scaleDownDelaySeconds": 10,
+            "canaryMetadata": { "labels": { "role": "canary" } },
+            "stableMetadata": { "labels": { "role": "stable" } },
+            "antiAffinity": { "requiredDuringSchedulingIgnoredDuringExecution": {} },
             "steps": [
-                { "setWeight": 25 }, { "pause": {} }, { "setWeight": 75 },
+                { "setCanaryScale": { "replicas": 2 } }, { "setWeight": 25 }, { "pause": {} },
+                { "setCanaryScale": { "matchTrafficWeight": true } }, { "setWeight": 75 },
                 { "analysis": { "templates": [{ "templateName": "once" }] } }
             ]
         } }),
         "basic" => json!({ "canary": {
             "maxSurge": 1, "maxUnavailable": 0,
+            "replicaProgressThreshold": { "type": "Percent", "value": 75 },
             "steps": [{ "setWeight": 20 }, { "pause": { "duration": 10 } }, { "setWeight": 60 }, { "pause": { "duration": 5 } }]
         } }),
         _ => json!({ "canary": {} }),

@@ -3,7 +3,7 @@
 use serde_json::Value;
 use sluice_crds::names;
 use sluice_crds::rollout::{BlueGreenStrategy, Rollout, RolloutStatus};
-use sluice_rollout::Effect;
+use sluice_rollout::{Effect, Pod};
 
 use crate::controller::Write;
 use crate::store::{Key, Store, text};
@@ -120,7 +120,7 @@ impl Oracle {
 
     /// Judges the state in which nothing happens any more.
     #[must_use]
-    pub fn at_rest(&self, store: &Store) -> Option<Broken> {
+    pub fn at_rest(&self, store: &Store, pods: &[Pod]) -> Option<Broken> {
         for object in store.list("Rollout") {
             let Ok(rollout) = serde_json::from_value::<Rollout>(object.clone()) else {
                 continue;
@@ -145,6 +145,27 @@ impl Oracle {
                 && !message.contains("ProgressDeadlineExceeded")
             {
                 return broken("a Rollout is Degraded only for a reason", message);
+            }
+            let restart_at = rollout.spec.restart_at.clone();
+            let stable = rollout
+                .spec
+                .canary()
+                .and_then(|it| it.stable_metadata.as_ref());
+            let active = rollout.spec.blue_green();
+            let role = stable.or_else(|| active?.active_metadata.as_ref());
+            let wanted = role.and_then(|role| role.labels.as_ref()?.get("role"));
+            let other = pods.iter().find(|pod| pod.labels.get("role") != wanted);
+            if let Some(pod) = other.filter(|_| phase == "Healthy") {
+                return broken(
+                    "at rest every pod has the metadata of its role",
+                    format!("{}: {:?}, not {wanted:?}", pod.name, pod.labels),
+                );
+            }
+            if phase == "Healthy" && restart_at != status.restarted_at {
+                return broken(
+                    "at rest every restart is done",
+                    format!("{restart_at:?} ≠ {:?}", status.restarted_at),
+                );
             }
             if phase == "Healthy" {
                 let pods: i64 = store

@@ -67,6 +67,8 @@ pub enum Order {
     Scale(i32),
     /// `spec.paused`.
     Pause(bool),
+    /// `restart`.
+    Restart,
     /// Another strategy, by number, where the fixture has several.
     Strategy(usize),
     /// An annotation that means nothing: the resourceVersion changes.
@@ -124,6 +126,7 @@ fn step(random: &mut Random) -> Step {
             11..13 => Order::Scale(i32::try_from(random.below(7)).unwrap_or(1)),
             13..14 => Order::Pause(random.one_in(2)),
             14..15 => Order::Strategy(small(random, 3)),
+            15..16 if random.one_in(2) => Order::Restart,
             _ => Order::Touch,
         }),
     }
@@ -232,9 +235,13 @@ impl Cluster {
                 broken = oracle.after(store, write);
             }
         };
-        let pass = self
-            .controller
-            .pass(key, &mut self.store, &self.metrics, faults, &mut observe);
+        let pass = self.controller.pass(
+            key,
+            &mut self.store,
+            &mut self.metrics,
+            faults,
+            &mut observe,
+        );
         self.store.collect_garbage();
         if let Pass::Crashed(_) = pass {
             self.controller.restart(&self.store);
@@ -287,6 +294,10 @@ impl Cluster {
                     .edit(&self.rollout, Part::Main, &Expected::default(), edit);
                 return;
             }
+            Order::Restart => {
+                let now = self.store.now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+                spec(json!({ "restartAt": now }))
+            }
             Order::Touch => {
                 let version = self.store.version().to_string();
                 (
@@ -316,7 +327,11 @@ impl Cluster {
             // Nothing to do now: on to the next moment at which something is due.
             match self.next_due() {
                 Some(at) => self.store.now = at,
-                None => return self.oracle.at_rest(&self.store).map_or(Ok(()), Err),
+                None => {
+                    let pods = self.metrics.workloads.pods();
+                    let broken = self.oracle.at_rest(&self.store, &pods);
+                    return broken.map_or(Ok(()), Err);
+                }
             }
         }
         let last = self

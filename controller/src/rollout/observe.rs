@@ -16,7 +16,8 @@ use sluice_crds::names::MANAGED_BY_ROLLOUTS;
 use sluice_crds::rollout::{Rollout, RolloutStatus};
 use sluice_crds::split::ObservedSplit;
 use sluice_crds::{LabelSelector, ObjectMeta};
-use sluice_rollout::{ReplicaSet, Service, Settings, World};
+use sluice_rollout::world::needs_pods;
+use sluice_rollout::{Pod, ReplicaSet, Service, Settings, World};
 use sluice_runtime::kind::{DEPLOYMENT, POD_TEMPLATE, REPLICA_SET, SERVICE};
 use sluice_runtime::{Cache, Caches, Key, Object, SyncState};
 use sluice_traffic::ObjectRef;
@@ -33,6 +34,7 @@ pub(crate) struct Observed {
     pub(crate) rollout: Rollout,
     replica_sets: Vec<ReplicaSet>,
     services: BTreeMap<String, Service>,
+    pods: Vec<Pod>,
     runs: Vec<AnalysisRun>,
     templates: Templates,
     traffic: Result<Vec<ObservedSplit>, Vec<(String, String)>>,
@@ -64,6 +66,7 @@ impl Observed {
             rollout: &self.rollout,
             replica_sets: &self.replica_sets,
             services: &self.services,
+            pods: &self.pods,
             analysis_runs: &self.runs,
             templates: &self.templates,
             traffic: self.traffic.as_deref().map_err(Vec::as_slice),
@@ -129,6 +132,18 @@ pub(crate) fn observe(watches: &Watches, caches: &Caches, object: &Arc<Object>) 
     if let Some(sight) = unsettled(caches_needed.chain(workload.iter().map(|(cache, _)| cache))) {
         return sight;
     }
+    let pods = if needs_pods(&rollout, &replica_sets) {
+        let cache = Watches::pods(caches);
+        if let Some(sight) = unsettled([&cache]) {
+            return sight;
+        }
+        match pods(&cache, &replica_sets) {
+            Ok(pods) => pods,
+            Err(why) => return Sight::Unreadable(why),
+        }
+    } else {
+        Vec::new()
+    };
     let routes: Vec<(ObjectRef, Value)> = route_caches
         .into_iter()
         .filter_map(|(object, cache)| {
@@ -165,6 +180,7 @@ pub(crate) fn observe(watches: &Watches, caches: &Caches, object: &Arc<Object>) 
         rollout,
         replica_sets,
         services,
+        pods,
         traffic,
         routes,
     }))
@@ -205,6 +221,17 @@ fn replica_sets(
         }
     }
     Ok(sets)
+}
+
+/// The live pods of these sets.
+fn pods(cache: &Cache, sets: &[ReplicaSet]) -> Result<Vec<Pod>, String> {
+    sets.iter()
+        .flat_map(|set| cache.owned_by(&set.uid))
+        .map(|cached| {
+            Pod::from_object(&cached.value())
+                .map_err(|error| format!("Pod {} cannot be read: {error}", cached.key))
+        })
+        .collect()
 }
 
 /// Whether a label selector selects these labels. An empty or malformed one selects nothing here: it is only asked

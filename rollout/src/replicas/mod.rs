@@ -44,6 +44,20 @@ pub(crate) fn wanted(seen: &Seen<'_>, status: &RolloutStatus) -> Sizes {
     }
 }
 
+/// Available pods with which a set of a canary counts as whole: `replicaProgressThreshold`, otherwise all of them.
+pub(crate) fn enough(seen: &Seen<'_>, pods: i32) -> i32 {
+    let Some(threshold) = &seen.canary.replica_progress_threshold else {
+        return pods;
+    };
+    let value = threshold.value.unwrap_or(0).max(1);
+    let least = match threshold.kind.as_deref() {
+        Some("Percent") => crate::seen::share_of(pods, value, 100),
+        Some("Pods") => value,
+        _ => pods,
+    };
+    least.min(pods)
+}
+
 /// Whether the sets have the sizes that the present step asks for, and the new one its available pods.
 pub(crate) fn settled(seen: &Seen<'_>, draft: &mut Draft) -> bool {
     let Some((new, stable)) = seen.update() else {
@@ -59,8 +73,9 @@ pub(crate) fn settled(seen: &Seen<'_>, draft: &mut Draft) -> bool {
             needed,
         });
     };
-    if new.replicas != wanted.new || available(new) < wanted.new {
-        wait(new, available(new), wanted.new);
+    let needed = enough(seen, wanted.new);
+    if new.replicas != wanted.new || available(new) < needed {
+        wait(new, available(new), needed);
     }
     if stable.replicas != wanted.stable {
         wait(stable, available(stable), wanted.stable);

@@ -2,7 +2,7 @@
 //! `dynamicStableScale`, beside one that shrinks behind the traffic that left it.
 //!
 //! ```text
-//! canary = ceil(weight · N / max), at least minPodsPerReplicaSet when not 0
+//! canary = ceil(weight · N / max), at least minPodsPerReplicaSet when not 0, and at least what setCanaryScale says
 //! stable = N; dynamic: max(ceil((max - weight) · N / max), ceil((max - shown weight) · N / max))
 //! ```
 
@@ -13,9 +13,9 @@ use super::older::Begin;
 use super::{Sizes, available, older, scale};
 use crate::draft::Draft;
 use crate::reason::Reason;
-use crate::seen::{Route, Seen, share_of};
-use crate::weight;
+use crate::seen::{MOST_PODS, Route, Seen, share_of};
 use crate::world::ReplicaSet;
+use crate::{steps, weight};
 
 /// Seconds that a canary stays after an abort unless the spec says otherwise.
 const ABORT_DELAY: i32 = 30;
@@ -42,7 +42,35 @@ pub(super) fn wanted(seen: &Seen<'_>, status: &RolloutStatus, route: &Route) -> 
             stable: 0,
         };
     }
-    sizes(inputs)
+    let sizes = sizes(inputs);
+    match scale_of_step(seen, status) {
+        Some(pods) => Sizes {
+            new: pods.max(sizes.new),
+            ..sizes
+        },
+        None => sizes,
+    }
+}
+
+/// The size that `setCanaryScale` gives the canary. Its traffic may need more.
+fn scale_of_step(seen: &Seen<'_>, status: &RolloutStatus) -> Option<i32> {
+    if status.aborted() || status.promoting_fully() {
+        return None;
+    }
+    let steps = seen.steps();
+    let scale = steps::scale_at(steps, steps::index(status, steps))?;
+    match (scale.replicas, scale.weight) {
+        (Some(pods), _) => Some(pods.clamp(0, MOST_PODS)),
+        (None, weight) => {
+            let pods = share_of(seen.replicas, weight?.min(seen.max_weight), seen.max_weight);
+            let least = seen.canary.min_pods_per_replica_set.unwrap_or(0);
+            Some(if pods > 0 {
+                pods.max(least.min(seen.replicas))
+            } else {
+                0
+            })
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy)]

@@ -1,7 +1,7 @@
 //! `spec.strategy.blueGreen`.
 
 use sluice_crds::rollout::canary::RolloutAnalysis;
-use sluice_crds::rollout::{AntiAffinity, BlueGreenStrategy, RolloutSpec};
+use sluice_crds::rollout::{AntiAffinity, BlueGreenStrategy, PodTemplateMetadata, RolloutSpec};
 
 use super::{Errors, canary, steps};
 
@@ -57,6 +57,12 @@ pub(super) fn check(spec: &RolloutSpec, strategy: &BlueGreenStrategy, errors: &m
             "This rollout's revision history limit can not be smaller than the rollout's scale down limit",
         );
     }
+    for (name, metadata) in [
+        ("activeMetadata", strategy.active_metadata.as_ref()),
+        ("previewMetadata", strategy.preview_metadata.as_ref()),
+    ] {
+        role_metadata(spec, metadata, &format!("{FIELD}.{name}"), errors);
+    }
     anti_affinity(
         strategy.anti_affinity.as_ref(),
         &format!("{FIELD}.antiAffinity"),
@@ -80,6 +86,34 @@ pub(super) fn analyses(
     ];
     both.into_iter()
         .filter_map(|(name, analysis)| Some((name, analysis?)))
+}
+
+/// Metadata of a role: a label by which pods are selected cannot change with the role.
+pub(super) fn role_metadata(
+    spec: &RolloutSpec,
+    metadata: Option<&PodTemplateMetadata>,
+    field: &str,
+    errors: &mut Errors,
+) {
+    let selector = spec.selector.as_ref();
+    let mut selected = selector
+        .and_then(|selector| selector.match_labels.clone())
+        .unwrap_or_default();
+    let expressions = selector.and_then(|selector| selector.match_expressions.as_ref());
+    selected.extend(
+        expressions
+            .into_iter()
+            .flatten()
+            .map(|expression| (expression.key.clone(), String::new())),
+    );
+    let key = metadata.and_then(|metadata| crate::metadata::selected(metadata, &selected));
+    if let Some(key) = key {
+        errors.invalid(
+            format!("{field}.labels"),
+            key,
+            "is a label of spec.selector, by which the pods are found: it cannot change with the role",
+        );
+    }
 }
 
 /// `antiAffinity` of either strategy.

@@ -6,17 +6,52 @@ use sluice_analysis::{FieldError as AnalysisError, validate as analysis};
 use sluice_crds::analysis::{AnalysisTemplateRef, Argument, SecretKeyRef, ValueFrom};
 use sluice_crds::names;
 use sluice_crds::rollout::canary::{AnalysisRunArgument, RolloutAnalysis};
-use sluice_crds::rollout::{BlueGreenStrategy, CanaryStrategy};
+use sluice_crds::rollout::{BlueGreenStrategy, CanaryStrategy, WorkloadRef};
 
 use super::canary::FIELD;
-use super::{Errors, blue_green};
+use super::{Errors, blue_green, selector, template};
+use crate::workload::KINDS;
 use crate::world::{Service, World};
 
 pub(super) fn check(world: &World<'_>, errors: &mut Errors) {
+    if let Some(reference) = &world.rollout.spec.workload_ref {
+        workload(reference, world, errors);
+    }
     match (world.rollout.spec.canary(), world.rollout.spec.blue_green()) {
         (Some(strategy), _) => canary(strategy, world, errors),
         (None, Some(strategy)) => blue_green(strategy, world, errors),
         (None, None) => {}
+    }
+}
+
+/// The workload must be there, and its template be one that a ReplicaSet can have.
+fn workload(reference: &WorkloadRef, world: &World<'_>, errors: &mut Errors) {
+    let kind = reference.kind.as_deref().unwrap_or_default();
+    let name = reference.name.as_deref().unwrap_or_default();
+    if !KINDS.contains(&kind) || name.is_empty() {
+        return;
+    }
+    if world.workload.is_none() {
+        return errors.invalid(
+            "spec.workloadRef.name",
+            name,
+            format!("{kind} \"{name}\" not found"),
+        );
+    }
+    let spec = &world.rollout.spec;
+    let pods = spec.template.clone().unwrap_or_default();
+    match &spec.selector {
+        None => errors.invalid(
+            "spec.workloadRef.name",
+            name,
+            format!("{kind} \"{name}\" has no selector"),
+        ),
+        Some(selector) if selector::is_empty(selector) => errors.invalid(
+            "spec.workloadRef.name",
+            name,
+            format!("the selector of {kind} \"{name}\" is empty"),
+        ),
+        selector => template::check(&pods, selector.as_ref(), errors),
     }
 }
 

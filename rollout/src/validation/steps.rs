@@ -32,6 +32,11 @@ pub(super) fn check(canary: &CanaryStrategy, errors: &mut Errors) {
                 "SetCanaryScale requires TrafficRouting to be set",
             );
         }
+        if let Some(scale) = &step.set_canary_scale {
+            let field = format!("{field}.setCanaryScale");
+            errors.not_negative(&format!("{field}.weight"), scale.weight);
+            errors.not_negative(&format!("{field}.replicas"), scale.replicas);
+        }
         if let Some(step) = &step.set_header_route {
             header_route(step, routing, &format!("{field}.setHeaderRoute"), errors);
         }

@@ -4,8 +4,8 @@
 
 use sluice_crds::rollout::{CanaryStrategy, RolloutSpec};
 
+use super::Errors;
 use super::canary::FIELD;
-use super::{Errors, blue_green};
 
 pub(super) fn check(spec: &RolloutSpec, errors: &mut Errors) {
     let mut refuse = |field: &str, set: bool, instead: &str| {
@@ -16,30 +16,6 @@ pub(super) fn check(spec: &RolloutSpec, errors: &mut Errors) {
             );
         }
     };
-    refuse(
-        "spec.workloadRef",
-        spec.workload_ref.is_some(),
-        "copy the workload's selector and template into the Rollout",
-    );
-    refuse(
-        "spec.restartAt",
-        spec.restart_at.is_some(),
-        "change an annotation of spec.template to replace the pods, as a canary",
-    );
-    if let Some(strategy) = spec.blue_green() {
-        for (name, set) in [
-            ("activeMetadata", strategy.active_metadata.is_some()),
-            ("previewMetadata", strategy.preview_metadata.is_some()),
-        ] {
-            let field = format!("{}.{name}", blue_green::FIELD);
-            refuse(&field, set, "put the metadata into spec.template");
-        }
-        refuse(
-            &format!("{}.antiAffinity", blue_green::FIELD),
-            strategy.anti_affinity.is_some(),
-            "put a podAntiAffinity or a topologySpreadConstraint into spec.template",
-        );
-    }
     if let Some(canary) = spec.canary() {
         strategy(canary, &mut refuse);
         steps(canary, &mut refuse);
@@ -47,33 +23,11 @@ pub(super) fn check(spec: &RolloutSpec, errors: &mut Errors) {
 }
 
 fn strategy(canary: &CanaryStrategy, refuse: &mut impl FnMut(&str, bool, &str)) {
-    for (name, set, instead) in [
-        (
-            "canaryMetadata",
-            canary.canary_metadata.is_some(),
-            "put the metadata into spec.template",
-        ),
-        (
-            "stableMetadata",
-            canary.stable_metadata.is_some(),
-            "put the metadata into spec.template",
-        ),
-        (
-            "antiAffinity",
-            canary.anti_affinity.is_some(),
-            "put a podAntiAffinity or a topologySpreadConstraint into spec.template",
-        ),
-        (
-            "pingPong",
-            canary.ping_pong.is_some(),
-            "use canaryService and stableService",
-        ),
-        (
-            "replicaProgressThreshold",
-            canary.replica_progress_threshold.is_some(),
-            "remove it; a step then waits for all pods of its size",
-        ),
-    ] {
+    for (name, set, instead) in [(
+        "pingPong",
+        canary.ping_pong.is_some(),
+        "use canaryService and stableService",
+    )] {
         refuse(&format!("{FIELD}.{name}"), set, instead);
     }
 }
@@ -85,11 +39,6 @@ fn steps(canary: &CanaryStrategy, refuse: &mut impl FnMut(&str, bool, &str)) {
                 "experiment",
                 step.experiment.is_some(),
                 "use an analysis step that compares the two sides",
-            ),
-            (
-                "setCanaryScale",
-                step.set_canary_scale.is_some(),
-                "remove the step; the canary has the size of its weight",
             ),
             (
                 "setHeaderRoute",

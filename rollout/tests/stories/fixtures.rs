@@ -15,7 +15,9 @@ use sluice_crds::names;
 use sluice_crds::pod_template::PodTemplate;
 use sluice_crds::rollout::{Rollout, RolloutStatus};
 use sluice_crds::split::ObservedSplit;
-use sluice_rollout::{EventNote, Plan, ReplicaSet, Service, Settings, World, decide, invariants};
+use sluice_rollout::{
+    EventNote, Plan, Pod, ReplicaSet, Service, Settings, World, decide, invariants,
+};
 
 /// How an AnalysisRun comes out, by the name of its first template's metric.
 pub(crate) type Verdicts = BTreeMap<String, (&'static str, &'static str)>;
@@ -26,6 +28,12 @@ pub(crate) struct Cluster {
     pub(crate) rollout: Rollout,
     pub(crate) sets: Vec<ReplicaSet>,
     pub(crate) services: BTreeMap<String, Service>,
+    /// The workload that is referred to.
+    pub(crate) workload: Option<Value>,
+    /// Whether disruption budgets refuse evictions.
+    pub(crate) disruption_refused: bool,
+    /// The live pods.
+    pub(crate) live: Vec<Pod>,
     pub(crate) runs: Vec<AnalysisRun>,
     pub(crate) templates: Templates,
     /// What each router says; empty without traffic routing.
@@ -34,6 +42,8 @@ pub(crate) struct Cluster {
     pub(crate) now: Timestamp,
     /// Images whose pods never become ready.
     pub(crate) broken: Vec<&'static str>,
+    /// Images of which only so many pods become ready.
+    pub(crate) few: BTreeMap<&'static str, i32>,
     /// Phase and message that a run gets, by metric; without an entry it stays Running.
     pub(crate) verdicts: Verdicts,
     pub(crate) events: Vec<EventNote>,
@@ -94,12 +104,16 @@ impl Cluster {
             rollout: serde_json::from_value(rollout).unwrap(),
             sets: Vec::new(),
             services: BTreeMap::new(),
+            workload: None,
+            disruption_refused: false,
+            live: Vec::new(),
             runs: Vec::new(),
             templates: Templates::new(),
             routes: if routed { vec![Ok(0)] } else { Vec::new() },
             accepted: None,
             now: "2026-11-21T12:00:00Z".parse().unwrap(),
             broken: Vec::new(),
+            few: BTreeMap::new(),
             verdicts: Verdicts::new(),
             events: Vec::new(),
             weights: Vec::new(),
@@ -265,10 +279,11 @@ impl Cluster {
             rollout: &self.rollout,
             replica_sets: &self.sets,
             services: &self.services,
+            pods: &self.live,
             analysis_runs: &self.runs,
             templates: &self.templates,
             traffic: Ok(observed),
-            workload: None,
+            workload: self.workload.as_ref(),
             settings: &settings,
         })
     }
