@@ -18,7 +18,7 @@
 //! | which ReplicaSet is which; making the new one | `revision`, `equality`, `hash` |
 //! | what every part of a decision looks at; what it writes into | `seen`, `draft` |
 //! | a new update begins; orders of people; giving up; stuck | `update`, `abort`, `deadline`, `invalid` |
-//! | how far the update is | `steps`, `pause`, `analysis` (with `run`, `arguments`), `promote`; `blue_green::gate` |
+//! | how far the update is | `steps`, `pause`, `plugin`, `analysis` (with `run`, `arguments`), `promote`; `blue_green::gate` |
 //! | what has to be written for that | `weight`, `services`, `replicas`, `history`; `blue_green` |
 //! | what is put into templates and live pods beside that | `metadata`, `anti_affinity` |
 //! | pods that are to be restarted; a workload that is taken over | `restart`, `workload` |
@@ -45,6 +45,7 @@ mod metadata;
 mod pause;
 mod phase;
 pub mod plan;
+pub mod plugin;
 mod promote;
 pub mod reason;
 mod replicas;

@@ -8,7 +8,7 @@ use crate::draft::{Draft, EventSlot};
 use crate::plan::EventType;
 use crate::reason::Reason;
 use crate::replicas::{available, enough};
-use crate::seen::Seen;
+use crate::seen::{PING, PONG, Seen};
 use crate::{blue_green, duration, pause, steps, update};
 
 /// Promotes when it is time.
@@ -36,6 +36,12 @@ pub(crate) fn when_due(seen: &Seen<'_>, draft: &mut Draft) {
         duration::Outcome::of_promotion(&because),
     );
     draft.status.stable_rs = Some(hash.clone());
+    if seen.canary.ping_pong.is_some() {
+        // The canary's Service becomes the stable one in the same write: nothing has to be moved back.
+        let next = if seen.ping_is_stable() { PONG } else { PING };
+        let canary = draft.status.canary.get_or_insert_default();
+        canary.stable_ping_pong = Some(next.to_owned());
+    }
     clear_orders(seen, draft);
 }
 

@@ -123,6 +123,13 @@ pub enum Reason {
         /// Pods after.
         to: i32,
     },
+    /// Waiting for a plugin step.
+    PluginRunning {
+        /// Its name.
+        plugin: String,
+        /// What it waits for.
+        message: String,
+    },
     /// There is nothing to do.
     Settled,
 }
@@ -199,6 +206,9 @@ impl fmt::Display for Reason {
                     f,
                     "The referenced Deployment makes room: {from} -> {to} pods"
                 )
+            }
+            Reason::PluginRunning { plugin, message } => {
+                write!(f, "Waiting for {plugin}: {message}")
             }
             Reason::Settled => write!(f, "Nothing to do"),
         }

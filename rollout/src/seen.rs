@@ -191,12 +191,38 @@ impl<'a> Seen<'a> {
 
     /// The Service of the canary side.
     pub(crate) fn canary_service(&self) -> Option<&'a Service> {
-        self.service(self.canary.canary_service.as_ref())
+        self.service(self.canary_service_name())
+    }
+
+    /// Name of the Service of the canary side. Of a pair that swaps roles, the one that is not stable.
+    pub(crate) fn canary_service_name(&self) -> Option<&'a String> {
+        match &self.canary.ping_pong {
+            None => self.canary.canary_service.as_ref(),
+            Some(pair) if self.ping_is_stable() => pair.pong_service.as_ref(),
+            Some(pair) => pair.ping_service.as_ref(),
+        }
+    }
+
+    /// Name of the Service of the stable side. Of a pair that swaps roles, the one that the status calls so; before the
+    /// first promotion that is pong.
+    pub(crate) fn stable_service_name(&self) -> Option<&'a String> {
+        match &self.canary.ping_pong {
+            None => self.canary.stable_service.as_ref(),
+            Some(pair) if self.ping_is_stable() => pair.ping_service.as_ref(),
+            Some(pair) => pair.pong_service.as_ref(),
+        }
+    }
+
+    /// Whether ping is the stable one of the pair.
+    pub(crate) fn ping_is_stable(&self) -> bool {
+        let status = self.world.rollout.status.as_ref();
+        let canary = status.and_then(|status| status.canary.as_ref());
+        canary.and_then(|canary| canary.stable_ping_pong.as_deref()) == Some(PING)
     }
 
     /// The Service of the stable side.
     pub(crate) fn stable_service(&self) -> Option<&'a Service> {
-        self.service(self.canary.stable_service.as_ref())
+        self.service(self.stable_service_name())
     }
 
     /// The Service of a blue-green that carries production traffic.
@@ -292,6 +318,11 @@ impl<'a> Seen<'a> {
         )
     }
 }
+
+/// Value of `status.canary.stablePingPong`.
+pub(crate) const PING: &str = "ping";
+/// Value of `status.canary.stablePingPong`.
+pub(crate) const PONG: &str = "pong";
 
 /// More pods than any cluster has; numbers beyond it count as this, so that sums of them are numbers too.
 pub(crate) const MOST_PODS: i32 = 1 << 26;

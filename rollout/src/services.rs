@@ -25,7 +25,7 @@ pub(crate) fn reconcile(seen: &Seen<'_>, draft: &mut Draft) {
         seen.sets.new
     };
     if let (Some(service), Some(target)) = (seen.canary_service(), target)
-        && seen.canary.canary_service != seen.canary.stable_service
+        && seen.canary_service_name() != seen.stable_service_name()
         && may_leave(seen, target)
     {
         point(draft, service, target, needed(service, target));

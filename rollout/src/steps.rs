@@ -11,7 +11,7 @@ use crate::draft::{Draft, EventSlot};
 use crate::plan::EventType;
 use crate::reason::Reason;
 use crate::seen::Seen;
-use crate::{analysis, pause, replicas, weight};
+use crate::{analysis, pause, plugin, replicas, weight};
 
 /// Index of the step that is worked on; the number of steps when all are done. A number that people wrote out of range
 /// is held in range.
@@ -87,7 +87,12 @@ fn last_weight(steps: &[CanaryStep], max: i32) -> i32 {
 pub(crate) fn takes_its_time(step: Option<StepKind<'_>>) -> bool {
     matches!(
         step,
-        Some(StepKind::Pause(_) | StepKind::Analysis(_) | StepKind::Experiment(_))
+        Some(
+            StepKind::Pause(_)
+                | StepKind::Analysis(_)
+                | StepKind::Experiment(_)
+                | StepKind::Plugin(_)
+        )
     )
 }
 
@@ -141,6 +146,7 @@ fn progress(seen: &Seen<'_>, draft: &mut Draft, at: usize, kind: StepKind<'_>) -
         StepKind::SetWeight(_) => set_weight(seen, draft),
         StepKind::Pause(step) => pause::step(seen, draft, at, step),
         StepKind::Analysis(_) => analysis::step(seen, draft, at),
+        StepKind::Plugin(step) => plugin::step(seen, draft, at, step),
         StepKind::SetCanaryScale(_) if replicas::settled(seen, draft) => Progress::Done,
         // Others are refused by validation, so that is not reached; what nobody carries out is not passed either.
         _ => Progress::Waits,
@@ -194,6 +200,7 @@ pub(crate) fn describe(step: &CanaryStep) -> String {
             (None, Some(weight)) => format!("setCanaryScale: {weight} %"),
             (None, None) => "setCanaryScale".to_owned(),
         },
+        StepKind::Plugin(step) => format!("plugin: {}", step.name),
         kind => kind.key().to_owned(),
     });
     lines.collect::<Vec<String>>().join(", ")

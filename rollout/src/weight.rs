@@ -298,8 +298,8 @@ fn split(seen: &Seen<'_>, route: &Route, canary: i32) -> Split {
     Split {
         max: seen.max_weight,
         canary,
-        canary_service: seen.canary.canary_service.clone().unwrap_or_default(),
-        stable_service: seen.canary.stable_service.clone().unwrap_or_default(),
+        canary_service: seen.canary_service_name().cloned().unwrap_or_default(),
+        stable_service: seen.stable_service_name().cloned().unwrap_or_default(),
         canary_hash,
         stable_hash: seen
             .sets

@@ -396,6 +396,11 @@ impl Observed {
         let names: Vec<&String> = canary
             .map(|canary| [&canary.canary_service, &canary.stable_service])
             .into_iter()
+            .chain(
+                canary
+                    .and_then(|canary| canary.ping_pong.as_ref())
+                    .map(|pair| [&pair.ping_service, &pair.pong_service]),
+            )
             .chain(blue_green.map(|strategy| [&strategy.active_service, &strategy.preview_service]))
             .flatten()
             .flatten()

@@ -8,7 +8,7 @@ use crate::schedule::Cluster;
 use crate::workload::Behaviour;
 
 /// Names of the fixtures.
-pub const NAMES: [&str; 7] = [
+pub const NAMES: [&str; 8] = [
     "routed-analysed",
     "routed-steps",
     "basic",
@@ -16,6 +16,7 @@ pub const NAMES: [&str; 7] = [
     "blue-green",
     "blue-green-analysed",
     "switching",
+    "ping-pong",
 ];
 
 /// The cluster of a fixture, before its first deployment. Images `app:0` to `app:3` exist; `app:2` fails 30 % of its
@@ -72,10 +73,24 @@ fn strategy(name: &str) -> Value {
                 { "analysis": { "templates": [{ "templateName": "once" }] } }
             ]
         } }),
+        "ping-pong" => json!({ "canary": {
+            "pingPong": { "pingService": "canary", "pongService": "stable" },
+            "trafficRouting": { "plugins": { "argoproj-labs/gatewayAPI": {
+                "httpRoute": "route", "namespace": "default" } } },
+            "scaleDownDelaySeconds": 4,
+            "steps": [
+                { "setWeight": 20 },
+                { "plugin": { "name": "sluice/steady", "config": { "for": "6s", "within": "40s" } } },
+                { "setWeight": 60 }, { "pause": {} }
+            ]
+        } }),
         "basic" => json!({ "canary": {
             "maxSurge": 1, "maxUnavailable": 0,
             "replicaProgressThreshold": { "type": "Percent", "value": 75 },
-            "steps": [{ "setWeight": 20 }, { "pause": { "duration": 10 } }, { "setWeight": 60 }, { "pause": { "duration": 5 } }]
+            "steps": [
+                { "setWeight": 20 }, { "pause": { "duration": 10 } }, { "setWeight": 60 },
+                { "plugin": { "name": "sluice/steady", "config": { "for": 3 } } }
+            ]
         } }),
         _ => json!({ "canary": {} }),
     }

@@ -50,10 +50,7 @@ impl Oracle {
         let canary = rollout.spec.canary()?;
         let status = rollout.status.clone().unwrap_or_default();
         let broken = |promise, seen: String| Some(Broken { promise, seen });
-        let services = [&canary.canary_service, &canary.stable_service];
-        let [Some(canary_service), Some(stable_service)] = services else {
-            return None;
-        };
+        let (canary_service, stable_service) = sides(rollout)?;
         let Some((canary_weight, stable_weight)) =
             weights(store, rollout, canary_service, stable_service)
         else {
@@ -66,15 +63,18 @@ impl Oracle {
                 format!("{canary_weight} + {stable_weight} ≠ {max}"),
             );
         }
-        let before = self.weights.insert(key.clone(), canary_weight).unwrap_or(0);
+        // By Service, since a pair may swap roles.
+        let side = Key::new("Service", &key.namespace, canary_service);
+        let before = self.weights.insert(side, canary_weight).unwrap_or(0);
         let raised = canary_weight > before;
+        // An abort that was ordered before the present template was looked at belongs to the one before.
         let moves = matches!(
             write,
             Write::Effect {
-                effect: Effect::SetTraffic(_),
+                effect: Effect::SetTraffic(split),
                 aborted: true,
                 ..
-            }
+            } if split.canary_hash == status.current_pod_hash
         );
         if raised && moves && status.aborted() {
             return broken(
@@ -194,23 +194,38 @@ impl Oracle {
                     );
                 }
             }
-            if let Some(canary) = rollout.spec.canary() {
-                if let (Some(canary_service), Some(stable_service)) =
-                    (&canary.canary_service, &canary.stable_service)
-                {
-                    let now = weights(store, &rollout, canary_service, stable_service);
-                    let settled = phase == "Healthy" || status.aborted();
-                    if let Some((weight, _)) = now.filter(|(weight, _)| settled && *weight != 0) {
-                        return broken(
-                            "at rest all traffic is on the stable side",
-                            format!("canary {weight}"),
-                        );
-                    }
+            if let Some((canary_service, stable_service)) = sides(&rollout) {
+                let now = weights(store, &rollout, canary_service, stable_service);
+                let settled = phase == "Healthy" || status.aborted();
+                if let Some((weight, _)) = now.filter(|(weight, _)| settled && *weight != 0) {
+                    return broken(
+                        "at rest all traffic is on the stable side",
+                        format!("canary {weight}"),
+                    );
                 }
             }
         }
         None
     }
+}
+
+/// The Services of the canary and the stable side, as the status says.
+fn sides(rollout: &Rollout) -> Option<(&str, &str)> {
+    let canary = rollout.spec.canary()?;
+    let status = rollout.status.as_ref();
+    let (canary, stable) = match &canary.ping_pong {
+        None => (&canary.canary_service, &canary.stable_service),
+        Some(pair) => {
+            let state = status.and_then(|status| status.canary.as_ref());
+            let stable = state.and_then(|state| state.stable_ping_pong.as_deref());
+            if stable == Some("ping") {
+                (&pair.pong_service, &pair.ping_service)
+            } else {
+                (&pair.ping_service, &pair.pong_service)
+            }
+        }
+    };
+    canary.as_deref().zip(stable.as_deref())
 }
 
 /// The promises of a blue-green: what the active Service selects has pods, and a revision that is not stable yet has all

@@ -9,6 +9,7 @@ use sluice_crds::rollout::{CanaryStep, CanaryStrategy, TrafficRouting};
 
 use super::canary::FIELD;
 use super::{Errors, names};
+use crate::plugin;
 
 pub(super) fn check(canary: &CanaryStrategy, errors: &mut Errors) {
     let routing = canary.traffic_routing.as_ref();
@@ -42,6 +43,11 @@ pub(super) fn check(canary: &CanaryStrategy, errors: &mut Errors) {
         }
         if let Some(step) = &step.set_mirror_route {
             mirror_route(step, routing, &format!("{field}.setMirrorRoute"), errors);
+        }
+        if let Some(step) = &step.plugin
+            && let Err((key, message)) = plugin::check(step)
+        {
+            errors.invalid(format!("{field}.plugin.{key}"), &step.name, message);
         }
         if let Some(step) = &step.experiment {
             experiment(step, routing, &format!("{field}.experiment"), errors);

@@ -17,18 +17,7 @@ pub(super) fn check(spec: &RolloutSpec, errors: &mut Errors) {
         }
     };
     if let Some(canary) = spec.canary() {
-        strategy(canary, &mut refuse);
         steps(canary, &mut refuse);
-    }
-}
-
-fn strategy(canary: &CanaryStrategy, refuse: &mut impl FnMut(&str, bool, &str)) {
-    for (name, set, instead) in [(
-        "pingPong",
-        canary.ping_pong.is_some(),
-        "use canaryService and stableService",
-    )] {
-        refuse(&format!("{FIELD}.{name}"), set, instead);
     }
 }
 
@@ -49,11 +38,6 @@ fn steps(canary: &CanaryStrategy, refuse: &mut impl FnMut(&str, bool, &str)) {
                 "setMirrorRoute",
                 step.set_mirror_route.is_some(),
                 "remove the step",
-            ),
-            (
-                "plugin",
-                step.plugin.is_some(),
-                "use an analysis step, with a job or web metric",
             ),
         ] {
             refuse(&format!("{FIELD}.steps[{index}].{key}"), set, instead);

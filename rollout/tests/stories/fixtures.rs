@@ -124,11 +124,14 @@ impl Cluster {
         let strategy = cluster.rollout.spec.strategy.clone().unwrap();
         let canary = strategy.canary.unwrap_or_default();
         let blue_green = strategy.blue_green.unwrap_or_default();
+        let pair = canary.ping_pong.unwrap_or_default();
         for name in [
             canary.canary_service,
             canary.stable_service,
             blue_green.active_service,
             blue_green.preview_service,
+            pair.ping_service,
+            pair.pong_service,
         ]
         .into_iter()
         .flatten()
@@ -252,7 +255,7 @@ impl Cluster {
             .map(|(index, canary)| ObservedSplit {
                 object: format!("Ingress shop/web-{index}"),
                 field: "spec.strategy.canary.trafficRouting.nginx.stableIngress".to_owned(),
-                canary: canary.clone(),
+                canary: canary.clone().map(|weight| self.of_canary(weight)),
                 accepted: self.accepted,
             })
             .collect();
@@ -265,6 +268,26 @@ impl Cluster {
             }
             plan
         })
+    }
+
+    /// Routes hold the weight of the canary Service, or of ping: which is the canary's while pong is stable.
+    pub(crate) fn of_canary(&self, weight: i32) -> i32 {
+        let canary = self
+            .rollout
+            .status
+            .as_ref()
+            .and_then(|it| it.canary.as_ref());
+        let pair = self
+            .rollout
+            .spec
+            .canary()
+            .and_then(|it| it.ping_pong.as_ref());
+        let stable = canary.and_then(|canary| canary.stable_ping_pong.as_deref());
+        if pair.is_some() && stable == Some("ping") {
+            100 - weight
+        } else {
+            weight
+        }
     }
 
     pub(crate) fn with_world<T>(
@@ -414,7 +437,7 @@ impl Cluster {
     }
 
     pub(crate) fn weight(&self) -> i32 {
-        *self.routes.first().unwrap().as_ref().unwrap()
+        self.of_canary(*self.routes.first().unwrap().as_ref().unwrap())
     }
 
     /// The set of an image.

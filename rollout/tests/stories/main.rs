@@ -17,6 +17,8 @@ mod fuzz;
 mod history;
 mod metadata;
 mod people;
+mod ping_pong;
+mod plugin;
 mod restart;
 mod routed;
 mod scale;
