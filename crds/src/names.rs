@@ -73,3 +73,6 @@ pub const ATTEMPT: &str = "sluice.dev/attempt";
 /// Annotation on ReplicaSets of a blue-green: the revision was stable, and was not given up since. Going back to it while
 /// it still runs needs no second look.
 pub const WAS_STABLE: &str = "sluice.dev/was-stable";
+/// Annotation on ReplicaSets: a digest of the pod template that the set was made for. It tells a collision of hashes from a
+/// template that an admission webhook changed.
+pub const TEMPLATE_DIGEST: &str = "sluice.dev/template-digest";

@@ -120,11 +120,12 @@ fn free_hash(
     sets: &[&ReplicaSet],
 ) -> (String, Option<i32>) {
     let mut count = known;
+    let digest = hash::template_digest(template);
     for _ in 0..ATTEMPTS {
         let hash = hash::pod_template_hash(template, count);
         let taken = sets
             .iter()
-            .any(|set| set.hash() == Some(&hash) && runs_other_images(template, set));
+            .any(|set| set.hash() == Some(&hash) && is_of_another(&digest, set));
         if !taken {
             return (hash, count);
         }
@@ -133,14 +134,11 @@ fn free_hash(
     (hash::pod_template_hash(template, known), known)
 }
 
-/// Whether a set is certainly one of another template. Everything but names and images of containers may differ because
-/// the API server, or an admission webhook, filled it in.
-fn runs_other_images(template: &PodTemplate, set: &ReplicaSet) -> bool {
-    let live = set.template.images();
-    template
-        .images()
-        .iter()
-        .any(|wanted| !live.contains(wanted))
+/// Whether a set was certainly made for another template. Its own template does not tell: the API server and admission
+/// webhooks change that, images included. Sets of another controller do not say what they were made for.
+fn is_of_another(digest: &str, set: &ReplicaSet) -> bool {
+    let made_for = set.annotations.get(names::TEMPLATE_DIGEST);
+    made_for.is_some_and(|made_for| made_for != digest)
 }
 
 /// The hash of the stable revision: what the status says, or, when the status is lost, what the stable Service (or
@@ -249,6 +247,7 @@ fn new_replica_set(seen: &Seen<'_>, revision: i64) -> NewReplicaSet {
     let spec = &seen.world.rollout.spec;
     let hash = seen.sets.hash.clone();
     let mut template: PodTemplate = spec.template.clone().unwrap_or_default();
+    let digest = hash::template_digest(&template);
     let labels = {
         template.set_label(names::POD_TEMPLATE_HASH, &hash);
         template.labels()
@@ -261,6 +260,7 @@ fn new_replica_set(seen: &Seen<'_>, revision: i64) -> NewReplicaSet {
         .match_labels
         .get_or_insert_default()
         .insert(names::POD_TEMPLATE_HASH.to_owned(), hash.clone());
+    annotations.insert(names::TEMPLATE_DIGEST.to_owned(), digest);
     annotations.insert(names::REVISION.to_owned(), revision.to_string());
     annotations.insert(
         names::DESIRED_REPLICAS.to_owned(),

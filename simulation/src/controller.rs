@@ -200,7 +200,7 @@ impl Controller {
             analysis_runs: &observed.runs,
             templates: &observed.templates,
             traffic: traffic.as_deref().map_err(Vec::as_slice),
-            workload: None,
+            workload: observed.workload.as_ref(),
             settings: &self.settings,
         };
         let plan = sluice_rollout::decide(&world, act.store.now);
@@ -382,6 +382,7 @@ struct Observed {
     services: BTreeMap<String, Service>,
     runs: Vec<AnalysisRun>,
     templates: Templates,
+    workload: Option<Value>,
 }
 
 impl Observed {
@@ -420,7 +421,13 @@ impl Observed {
                 templates.insert_cluster(text(object, "/metadata/name"), template.spec);
             }
         }
+        let reference = rollout.spec.workload_ref.as_ref();
+        let workload = reference.and_then(|reference| {
+            let (kind, name) = (reference.kind.as_deref()?, reference.name.as_deref()?);
+            view.get(&Key::new(kind, &namespace, name)).cloned()
+        });
         Self {
+            workload,
             replica_sets: view
                 .list("ReplicaSet")
                 .filter(here)

@@ -8,7 +8,7 @@ use crate::schedule::Cluster;
 use crate::workload::Behaviour;
 
 /// Names of the fixtures.
-pub const NAMES: [&str; 8] = [
+pub const NAMES: [&str; 9] = [
     "routed-analysed",
     "routed-steps",
     "basic",
@@ -17,13 +17,14 @@ pub const NAMES: [&str; 8] = [
     "blue-green-analysed",
     "switching",
     "ping-pong",
+    "workload",
 ];
 
 /// The cluster of a fixture, before its first deployment. Images `app:0` to `app:3` exist; `app:2` fails 30 % of its
 /// requests and `app:3` is slow to start.
 #[must_use]
 pub fn cluster(name: &str) -> Cluster {
-    let mut cluster = with_strategy(strategy(name));
+    let mut cluster = with_strategy(strategy(name), name == "workload");
     if name == "switching" {
         cluster.strategies = ["routed-steps", "blue-green", "basic"].map(strategy).into();
     }
@@ -96,8 +97,8 @@ fn strategy(name: &str) -> Value {
     }
 }
 
-fn with_strategy(strategy: Value) -> Cluster {
-    let objects: Vec<Value> = [
+fn with_strategy(strategy: Value, by_reference: bool) -> Cluster {
+    let mut objects: Vec<Value> = [
         json!({
             "apiVersion": "argoproj.io/v1alpha1", "kind": "Rollout",
             "metadata": { "name": "app", "namespace": "default" },
@@ -133,6 +134,9 @@ fn with_strategy(strategy: Value) -> Cluster {
         })
     }))
     .collect();
+    if by_reference {
+        refer(&mut objects);
+    }
     let mut metrics = Metrics::default();
     let images = &mut metrics.workloads.images;
     images.insert(
@@ -151,6 +155,30 @@ fn with_strategy(strategy: Value) -> Cluster {
         },
     );
     Cluster::new(&objects, metrics, Timestamp::UNIX_EPOCH)
+}
+
+/// Moves the template of the Rollout, which is the first object, into a Deployment that it refers to.
+fn refer(objects: &mut Vec<Value>) {
+    let Some(spec) = objects
+        .first_mut()
+        .and_then(|rollout| rollout.get_mut("spec"))
+        .and_then(Value::as_object_mut)
+    else {
+        return;
+    };
+    let template = spec.remove("template");
+    let selector = spec.remove("selector");
+    spec.insert(
+        "workloadRef".to_owned(),
+        json!({
+            "apiVersion": "apps/v1", "kind": "Deployment", "name": "old", "scaleDown": "progressively"
+        }),
+    );
+    objects.push(json!({
+        "apiVersion": "apps/v1", "kind": "Deployment",
+        "metadata": { "name": "old", "namespace": "default" },
+        "spec": { "replicas": 4, "selector": selector, "template": template }
+    }));
 }
 
 fn template(name: &str, settings: &Value) -> Value {

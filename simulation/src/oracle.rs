@@ -44,6 +44,9 @@ impl Oracle {
         rollout: &Rollout,
         write: &Write,
     ) -> Option<Broken> {
+        if let Some(broken) = workload(store, key, rollout, write) {
+            return Some(broken);
+        }
         if let Some(strategy) = rollout.spec.blue_green() {
             return blue_green(store, key, rollout, strategy, write);
         }
@@ -207,6 +210,29 @@ impl Oracle {
         }
         None
     }
+}
+
+/// What a Deployment has left, and the pods that the Rollout asks for, are as many as are wanted.
+fn workload(store: &Store, key: &Key, rollout: &Rollout, write: &Write) -> Option<Broken> {
+    let Write::Effect {
+        effect: Effect::ScaleWorkload { name, to, .. },
+        replicas,
+        ..
+    } = write
+    else {
+        return None;
+    };
+    let wanted = i64::from((*replicas).min(rollout.spec.replicas()));
+    let pods: i64 = store
+        .list("ReplicaSet")
+        .filter(|set| owned(set, rollout))
+        .filter_map(|set| set.pointer("/spec/replicas")?.as_i64())
+        .sum();
+    let seen = format!("{key}: {name} has {to} pods left beside {pods} of {wanted}");
+    (pods + i64::from(*to) < wanted).then_some(Broken {
+        promise: "a workload that is taken over makes no more room than is taken",
+        seen,
+    })
 }
 
 /// The Services of the canary and the stable side, as the status says.

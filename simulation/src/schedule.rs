@@ -44,7 +44,7 @@ pub enum Step {
         /// Which ReplicaSet, modulo their number.
         nth: usize,
     },
-    /// Prometheus goes away, or comes back.
+    /// Prometheus goes away and disruption budgets refuse evictions, or both are over.
     Outage(bool),
     /// A person, or Git, changes the Rollout.
     Order(Order),
@@ -76,12 +76,13 @@ pub enum Order {
 }
 
 /// Kinds whose caches lag on their own.
-pub const KINDS: [&str; 5] = [
+pub const KINDS: [&str; 6] = [
     "Rollout",
     "ReplicaSet",
     "Service",
     "HTTPRoute",
     "AnalysisRun",
+    "Deployment",
 ];
 
 /// Makes a schedule.
@@ -95,7 +96,7 @@ fn step(random: &mut Random) -> Step {
     let small = |random: &mut Random, bound| usize::try_from(random.below(bound)).unwrap_or(0);
     match random.below(100) {
         0..15 => Step::Deliver {
-            kind: small(random, 5),
+            kind: small(random, 6),
             changes: 1 + small(random, 3),
         },
         15..30 => Step::CatchUp,
@@ -144,6 +145,7 @@ pub struct Cluster {
     /// Strategies that [`Order::Strategy`] chooses from.
     pub strategies: Vec<Value>,
     rollout: Key,
+    workload: Option<Key>,
     oracle: Oracle,
     /// Decisions so far.
     pub decisions: u64,
@@ -155,9 +157,13 @@ impl Cluster {
     pub fn new(objects: &[Value], metrics: Metrics, now: Timestamp) -> Self {
         let mut store = Store::new(now);
         let mut rollout = Key::new("Rollout", "", "");
+        let mut workload = None;
         for object in objects {
             if Key::of(object).kind == "Rollout" {
                 rollout = Key::of(object);
+            }
+            if Key::of(object).kind == "Deployment" {
+                workload = Some(Key::of(object));
             }
             // Two objects of one name would be a defect of the fixture; the run shows it at once.
             let _ = store.create(object.clone());
@@ -168,6 +174,7 @@ impl Cluster {
             metrics,
             strategies: Vec::new(),
             rollout,
+            workload,
             oracle: Oracle::default(),
             decisions: 0,
         }
@@ -216,7 +223,7 @@ impl Cluster {
                     self.metrics.workloads.crash(set, self.store.now);
                 }
             }
-            Step::Outage(outage) => self.metrics.outage = outage,
+            Step::Outage(outage) => self.disturb(outage),
             Step::Order(order) => self.order(order),
         }
         Ok(())
@@ -249,6 +256,12 @@ impl Cluster {
         broken.map_or(Ok(pass), Err)
     }
 
+    /// Neither metrics nor evictions, or both again.
+    fn disturb(&mut self, outage: bool) {
+        self.metrics.outage = outage;
+        self.metrics.workloads.refuses_evictions = outage;
+    }
+
     fn advance(&mut self, by: SignedDuration) {
         if let Ok(now) = self.store.now.checked_add(by) {
             self.store.now = now;
@@ -269,9 +282,11 @@ impl Cluster {
                         *value = json!(image);
                     }
                 };
+                // Where the template comes from another object, that one is changed.
+                let target = self.workload.as_ref().unwrap_or(&self.rollout);
                 let _ = self
                     .store
-                    .edit(&self.rollout, Part::Main, &Expected::default(), edit);
+                    .edit(target, Part::Main, &Expected::default(), edit);
                 return;
             }
             Order::Abort => status(json!({ "abort": true })),
@@ -317,7 +332,7 @@ impl Cluster {
     /// # Errors
     /// When it does not come to rest, or what rests there is not as promised.
     pub fn come_to_rest(&mut self) -> Result<(), Broken> {
-        self.metrics.outage = false;
+        self.disturb(false);
         self.order(Order::Pause(false));
         self.controller.restart(&self.store);
         for _ in 0..4_000 {

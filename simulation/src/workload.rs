@@ -40,6 +40,8 @@ struct Pod {
 pub struct Workloads {
     /// Behaviour by image; others behave as [`Behaviour::default`].
     pub images: BTreeMap<String, Behaviour>,
+    /// Whether disruption budgets refuse evictions.
+    pub refuses_evictions: bool,
     pods: BTreeMap<String, Vec<Pod>>,
     made: u64,
 }
@@ -128,8 +130,11 @@ impl Workloads {
         all.map(|pod| pod.seen.clone()).collect()
     }
 
-    /// Lets a pod go; its ReplicaSet makes another one.
+    /// Lets a pod go, unless a budget refuses it; its ReplicaSet makes another one.
     pub fn evict(&mut self, uid: &str) {
+        if self.refuses_evictions {
+            return;
+        }
         for pods in self.pods.values_mut() {
             pods.retain(|pod| pod.seen.uid != uid);
         }

@@ -1,6 +1,7 @@
 //! The whole controller in the process of the test, with the real client, against an API server in memory.
 
 mod analysis;
+mod blue_green;
 mod harness;
 mod rollout;
 #[path = "../../../runtime/tests/l2/support/mod.rs"]

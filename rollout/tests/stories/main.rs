@@ -23,4 +23,5 @@ mod restart;
 mod routed;
 mod scale;
 mod strategies;
+mod ways_back;
 mod workload;

@@ -1,6 +1,7 @@
 //! Sizes apart from the weight: `setCanaryScale`, `replicaProgressThreshold`, and hashes that collide.
 
 use serde_json::json;
+use sluice_crds::names;
 
 use crate::fixtures::{Cluster, rollout};
 
@@ -129,6 +130,10 @@ fn a_hash_that_is_taken_by_another_template_is_changed_by_the_collision_count() 
     let mut template = probe.set("web:2").template.clone();
     template.0["spec"]["containers"][0]["image"] = json!("web:9");
     other.template = template;
+    other.annotations.insert(
+        names::TEMPLATE_DIGEST.to_owned(),
+        "of another template".to_owned(),
+    );
     cluster.sets.push(other);
     cluster.set_image("web:2");
     cluster.settle();
@@ -142,4 +147,26 @@ fn a_hash_that_is_taken_by_another_template_is_changed_by_the_collision_count() 
     cluster.settle();
     assert_eq!(cluster.status().collision_count, Some(1));
     assert_eq!(cluster.stable(), "web:3");
+}
+
+#[test]
+fn a_webhook_that_changes_images_makes_no_collision() {
+    let mut cluster = Cluster::deployed(rollout(
+        2,
+        json!([{ "setWeight": 50 }, { "pause": {} }]),
+        false,
+    ));
+    cluster.set_image("web:2");
+    cluster.settle();
+    for set in &mut cluster.sets {
+        set.template.0["spec"]["containers"][0]["image"] = json!("mirror/web");
+    }
+    cluster.log.clear();
+    cluster.settle();
+    // Back to the stable revision, whose set does not look like its template any more.
+    cluster.set_image("web:1");
+    cluster.settle();
+    assert_eq!(cluster.sets.len(), 2);
+    assert_eq!(cluster.status().collision_count, None);
+    assert_eq!(cluster.phase(), "Healthy");
 }
