@@ -54,11 +54,8 @@ impl Oracle {
         let status = rollout.status.clone().unwrap_or_default();
         let broken = |promise, seen: String| Some(Broken { promise, seen });
         let (canary_service, stable_service) = sides(rollout)?;
-        let Some((canary_weight, stable_weight)) =
-            weights(store, rollout, canary_service, stable_service)
-        else {
-            return None;
-        };
+        let (canary_weight, stable_weight) =
+            weights(store, rollout, canary_service, stable_service)?;
         let max = i64::from(canary.max_weight());
         if canary_weight + stable_weight != max {
             return broken(

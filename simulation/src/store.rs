@@ -180,10 +180,10 @@ impl Store {
             metadata.insert("generation".into(), json!(1));
             metadata.insert("creationTimestamp".into(), json!(created));
         }
-        if STATUS_SUBRESOURCE.contains(&key.kind.as_str()) {
-            if let Some(object) = object.as_object_mut() {
-                object.remove("status");
-            }
+        if STATUS_SUBRESOURCE.contains(&key.kind.as_str())
+            && let Some(object) = object.as_object_mut()
+        {
+            object.remove("status");
         }
         Ok(self.put(key, object))
     }

@@ -87,10 +87,10 @@ fn surge(canary: &CanaryStrategy, errors: &mut Errors) {
     .into_iter()
     .zip(&mut amounts)
     {
-        if let Some(value) = value {
-            if let Some(number) = self::amount(value, &format!("{FIELD}.{name}"), errors) {
-                *amount = number;
-            }
+        if let Some(value) = value
+            && let Some(number) = self::amount(value, &format!("{FIELD}.{name}"), errors)
+        {
+            *amount = number;
         }
     }
     if amounts == [0, 0] {
