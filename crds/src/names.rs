@@ -70,3 +70,9 @@ pub const GITOPS_FIELD_MANAGER: &str = "argocd-controller";
 /// Annotation on AnalysisRuns of a Rollout: which attempt at the update they belong to, `<steps hash>[/<aborted at>]`.
 /// A retry and a change of the steps begin a new attempt, so that a verdict on the old one does not count.
 pub const ATTEMPT: &str = "sluice.dev/attempt";
+/// Annotation on ReplicaSets of a blue-green: the revision was stable, and was not given up since. Going back to it while
+/// it still runs needs no second look.
+pub const WAS_STABLE: &str = "sluice.dev/was-stable";
+/// Annotation on ReplicaSets: a digest of the pod template that the set was made for. It tells a collision of hashes from a
+/// template that an admission webhook changed.
+pub const TEMPLATE_DIGEST: &str = "sluice.dev/template-digest";

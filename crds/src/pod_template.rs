@@ -60,6 +60,15 @@ impl PodTemplate {
 
     /// Sets one label of the template.
     pub fn set_label(&mut self, key: &str, value: &str) {
+        self.set_entry("labels", key, value);
+    }
+
+    /// Sets one annotation of the template.
+    pub fn set_annotation(&mut self, key: &str, value: &str) {
+        self.set_entry("annotations", key, value);
+    }
+
+    fn set_entry(&mut self, map: &str, key: &str, value: &str) {
         let metadata = self
             .0
             .entry("metadata")
@@ -68,27 +77,36 @@ impl PodTemplate {
             *metadata = Value::Object(Map::new());
         }
         if let Some(metadata) = metadata.as_object_mut() {
-            let labels = metadata
-                .entry("labels")
+            let entries = metadata
+                .entry(map)
                 .or_insert_with(|| Value::Object(Map::new()));
-            if !labels.is_object() {
-                *labels = Value::Object(Map::new());
+            if !entries.is_object() {
+                *entries = Value::Object(Map::new());
             }
-            if let Some(labels) = labels.as_object_mut() {
-                labels.insert(key.to_owned(), Value::String(value.to_owned()));
+            if let Some(entries) = entries.as_object_mut() {
+                entries.insert(key.to_owned(), Value::String(value.to_owned()));
             }
         }
     }
 
     /// Removes one label of the template, and the `labels` map with its last entry.
     pub fn remove_label(&mut self, key: &str) {
+        self.remove_entry("labels", key);
+    }
+
+    /// Removes one annotation of the template, and the `annotations` map with its last entry.
+    pub fn remove_annotation(&mut self, key: &str) {
+        self.remove_entry("annotations", key);
+    }
+
+    fn remove_entry(&mut self, map: &str, key: &str) {
         let Some(metadata) = self.0.get_mut("metadata").and_then(Value::as_object_mut) else {
             return;
         };
-        if let Some(labels) = metadata.get_mut("labels").and_then(Value::as_object_mut) {
-            labels.remove(key);
-            if labels.is_empty() {
-                metadata.remove("labels");
+        if let Some(entries) = metadata.get_mut(map).and_then(Value::as_object_mut) {
+            entries.remove(key);
+            if entries.is_empty() {
+                metadata.remove(map);
             }
         }
     }

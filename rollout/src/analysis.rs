@@ -20,7 +20,7 @@ use crate::reason::Reason;
 use crate::replicas::available;
 use crate::seen::Seen;
 use crate::steps::{self, Progress};
-use crate::{abort, pause, run};
+use crate::{abort, blue_green, pause, run};
 
 /// Errors in a row that a metric is allowed unless it says otherwise.
 const ERROR_LIMIT: i32 = 4;
@@ -32,6 +32,10 @@ pub(crate) enum Kind {
     Background,
     /// Of one step.
     Step(usize),
+    /// Before the switch of a blue-green.
+    PrePromotion,
+    /// After the switch of a blue-green.
+    PostPromotion,
 }
 
 impl Kind {
@@ -40,6 +44,8 @@ impl Kind {
         match self {
             Kind::Background => "Background",
             Kind::Step(_) => "Step",
+            Kind::PrePromotion => "PrePromotion",
+            Kind::PostPromotion => "PostPromotion",
         }
     }
 
@@ -47,15 +53,19 @@ impl Kind {
         match self {
             Kind::Background => "Background analysis",
             Kind::Step(_) => "Step-based analysis",
+            Kind::PrePromotion => "Blue/green pre-promotion analysis",
+            Kind::PostPromotion => "Blue/green post-promotion analysis",
         }
     }
 
     /// What the status says of the present run of this kind.
     fn reference(self, status: &RolloutStatus) -> Option<&AnalysisRunReference> {
-        let canary = status.canary.as_ref()?;
+        let (canary, blue_green) = (status.canary.as_ref(), status.blue_green.as_ref());
         match self {
-            Kind::Background => canary.current_background_analysis_run_status.as_ref(),
-            Kind::Step(_) => canary.current_step_analysis_run_status.as_ref(),
+            Kind::Background => canary?.current_background_analysis_run_status.as_ref(),
+            Kind::Step(_) => canary?.current_step_analysis_run_status.as_ref(),
+            Kind::PrePromotion => blue_green?.pre_promotion_analysis_run_status.as_ref(),
+            Kind::PostPromotion => blue_green?.post_promotion_analysis_run_status.as_ref(),
         }
     }
 
@@ -68,14 +78,25 @@ impl Kind {
                 (index >= starts).then_some(&background.analysis)
             }
             Kind::Step(step) => seen.steps().get(step)?.analysis.as_ref(),
+            Kind::PrePromotion => seen.blue_green?.pre_promotion_analysis.as_ref(),
+            Kind::PostPromotion => seen.blue_green?.post_promotion_analysis.as_ref(),
         }
+    }
+}
+
+/// The analyses that may have a say: of a canary the one in the background and that of the present step, of a blue-green
+/// those before and after the switch.
+fn kinds(seen: &Seen<'_>, index: usize) -> [Kind; 2] {
+    match seen.blue_green {
+        Some(_) => [Kind::PrePromotion, Kind::PostPromotion],
+        None => [Kind::Background, Kind::Step(index)],
     }
 }
 
 /// Abort, pause or hold, as the runs of the present step and the one in the background say.
 pub(crate) fn judge(seen: &Seen<'_>, draft: &mut Draft) {
     let index = steps::index(&draft.status, seen.steps());
-    for kind in [Kind::Background, Kind::Step(index)] {
+    for kind in kinds(seen, index) {
         if !decides(seen, &draft.status) || kind.defined(seen, index).is_none() {
             continue;
         }
@@ -140,16 +161,32 @@ pub(crate) fn step(seen: &Seen<'_>, draft: &mut Draft, index: usize) -> Progress
     Progress::Waits
 }
 
+/// Whether an analysis of a blue-green is done with: it is not asked for, or its run came out well.
+pub(crate) fn passed(seen: &Seen<'_>, draft: &mut Draft, kind: Kind) -> bool {
+    if kind.defined(seen, 0).is_none() {
+        return true;
+    }
+    let Some(run) = current(seen, &draft.status, kind) else {
+        return false;
+    };
+    let passed = verdict(run) == Phase::Successful;
+    if !passed {
+        let message = outage(run).unwrap_or_else(|| message(run));
+        draft.reason(Reason::AnalysisRunning {
+            run: run::name(run).to_owned(),
+            message,
+        });
+    }
+    passed
+}
+
 /// Makes the runs that should exist, ends those that should not, and writes the present ones into the status. Nothing is
 /// made for a step that the status does not name yet.
 pub(crate) fn reconcile(seen: &Seen<'_>, draft: &mut Draft, advanced: bool) {
     let index = steps::index(&draft.status, seen.steps());
     let mut present: Vec<&str> = Vec::new();
     let mut references = [None, None];
-    for (reference, kind) in references
-        .iter_mut()
-        .zip([Kind::Background, Kind::Step(index)])
-    {
+    for (reference, kind) in references.iter_mut().zip(kinds(seen, index)) {
         let Some(defined) = kind
             .defined(seen, index)
             .filter(|_| decides(seen, &draft.status))
@@ -169,11 +206,15 @@ pub(crate) fn reconcile(seen: &Seen<'_>, draft: &mut Draft, advanced: bool) {
         present.extend(run.map(run::name));
         *reference = begun.or_else(|| run.map(reference_to));
     }
-    let [background, step] = references;
-    if background.is_some() || step.is_some() || draft.status.canary.is_some() {
+    let [first, second] = references;
+    if seen.blue_green.is_some() {
+        let state = draft.status.blue_green.get_or_insert_default();
+        state.pre_promotion_analysis_run_status = first;
+        state.post_promotion_analysis_run_status = second;
+    } else if first.is_some() || second.is_some() || draft.status.canary.is_some() {
         let canary = draft.status.canary.get_or_insert_default();
-        canary.current_background_analysis_run_status = background;
-        canary.current_step_analysis_run_status = step;
+        canary.current_background_analysis_run_status = first;
+        canary.current_step_analysis_run_status = second;
     }
     let mut ends: Vec<&str> = seen
         .world
@@ -196,7 +237,10 @@ pub(crate) fn reconcile(seen: &Seen<'_>, draft: &mut Draft, advanced: bool) {
 
 /// Whether analyses have a say now.
 fn decides(seen: &Seen<'_>, status: &RolloutStatus) -> bool {
-    seen.update().is_some() && !status.aborted() && !status.promoting_fully()
+    seen.update().is_some()
+        && !status.aborted()
+        && !status.promoting_fully()
+        && blue_green::fast(seen, status).is_none()
 }
 
 /// Whether a new run may begin: not while a person holds the Rollout, and in the background not before there is
@@ -213,6 +257,16 @@ fn may_begin(seen: &Seen<'_>, draft: &Draft, kind: Kind) -> bool {
     match kind {
         Kind::Background => seen.sets.new.is_some_and(|new| available(new) > 0) && has_traffic,
         Kind::Step(_) => true,
+        Kind::PrePromotion => {
+            let size = seen.blue_green.map_or(0, |strategy| {
+                blue_green::replicas::preview_size(seen, strategy)
+            });
+            let passed = blue_green::switched(seen) || blue_green::gate_passed(&draft.status);
+            !passed && seen.sets.new.is_some_and(|new| available(new) >= size)
+        }
+        Kind::PostPromotion => {
+            blue_green::switched(seen) && seen.sets.new.is_some_and(|new| available(new) > 0)
+        }
     }
 }
 

@@ -87,8 +87,24 @@ fn is_paused(seen: &Seen<'_>, status: &RolloutStatus) -> bool {
     seen.paused_by_hand() || pause::paused(status)
 }
 
+/// Whether the present revision is stable and has all of its pods.
+pub(crate) fn whole(seen: &Seen<'_>, status: &RolloutStatus) -> bool {
+    is_healthy(seen, status)
+}
+
 fn is_healthy(seen: &Seen<'_>, status: &RolloutStatus) -> bool {
     let all = Some(seen.replicas);
+    if seen.blue_green.is_some() {
+        // Old sets may still wait for their end.
+        let selected = |service: Option<&crate::world::Service>| {
+            service.is_none_or(|service| service.hash() == Some(seen.sets.hash.as_str()))
+        };
+        return status.updated_replicas == all
+            && status.available_replicas == all
+            && selected(seen.active_service())
+            && selected(seen.preview_service())
+            && is_complete(status);
+    }
     status.updated_replicas == all
         && status.available_replicas == all
         && status.replicas == all
@@ -135,6 +151,11 @@ fn completion(seen: &Seen<'_>, draft: &mut Draft) {
             (COMPLETED, "True", "RolloutCompleted"),
             "RolloutCompleted",
         );
+        return;
+    }
+    let first = seen.sets.stable.is_none() && draft.status.condition(COMPLETED).is_none();
+    if first && seen.blue_green.is_some() {
+        // Other tools expect no event about the first deployment of a blue-green.
         return;
     }
     let message = format!("Rollout not completed, started update to revision {revision} ({hash})");
@@ -383,7 +404,7 @@ fn paused(seen: &Seen<'_>, was_paused: bool, draft: &mut Draft) {
 }
 
 fn availability(seen: &Seen<'_>, draft: &mut Draft) {
-    let least = seen.replicas - max_unavailable(seen.canary, seen.replicas);
+    let least = seen.replicas - max_unavailable(seen);
     let (value, message) = if draft.status.available_replicas.unwrap_or(0) >= least {
         ("True", "Rollout has minimum availability")
     } else {

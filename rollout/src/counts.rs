@@ -1,8 +1,10 @@
 //! Numbers of pods, and what the scale subresource reads, in the status.
 
 use sluice_crds::LabelSelector;
+use sluice_crds::names;
 use sluice_crds::rollout::RolloutStatus;
 
+use crate::blue_green;
 use crate::seen::Seen;
 use crate::world::ReplicaSet;
 
@@ -16,7 +18,18 @@ pub(crate) fn update(seen: &Seen<'_>, status: &mut RolloutStatus) {
     status.updated_replicas = Some(seen.sets.new.map_or(0, |set| set.current));
     status.ready_replicas = Some(sum(|set| set.ready));
     status.available_replicas = Some(sum(|set| set.available));
+    blue_green::observe(seen, status);
     status.selector = seen.world.rollout.spec.selector.as_ref().map(selector_text);
+    if let Some(active) = blue_green::active(seen) {
+        // Autoscalers and people look at what serves.
+        status.hpa_replicas = Some(active.current);
+        status.ready_replicas = Some(active.ready);
+        status.available_replicas = Some(active.available);
+        if let (Some(selector), Some(hash)) = (&mut status.selector, active.hash()) {
+            let separator = if selector.is_empty() { "" } else { "," };
+            *selector = format!("{selector}{separator}{}={hash}", names::POD_TEMPLATE_HASH);
+        }
+    }
     status.observed_generation = seen
         .world
         .rollout

@@ -13,7 +13,7 @@ use crate::conditions::{
 use crate::draft::Draft;
 use crate::reason::Reason;
 use crate::seen::Seen;
-use crate::{abort, pause, steps, time};
+use crate::{abort, blue_green, pause, steps, time};
 
 /// The instant after which the update counts as stuck; `None` while the clock does not run. `status` is the status as
 /// it will be.
@@ -26,6 +26,7 @@ pub(crate) fn at(seen: &Seen<'_>, status: &RolloutStatus) -> Option<Timestamp> {
     let waits = status.aborted()
         || pause::paused(status)
         || seen.paused_by_hand()
+        || (seen.blue_green.is_some() && blue_green::measures(status))
         || (seen.update().is_some() && steps::takes_its_time(steps::current(status, seen.steps())))
         || seen
             .sets
@@ -69,6 +70,13 @@ pub(crate) fn progressed(seen: &Seen<'_>, status: &RolloutStatus) -> bool {
         || before.stable_rs != status.stable_rs
         || before.current_step_index != status.current_step_index
         || before.current_step_hash != status.current_step_hash
+        || selected(before) != selected(status)
+}
+
+/// What both Services of a blue-green select.
+fn selected(status: &RolloutStatus) -> Option<(&Option<String>, &Option<String>)> {
+    let state = status.blue_green.as_ref()?;
+    Some((&state.active_selector, &state.preview_selector))
 }
 
 /// Gives the update up when the deadline is over and the spec says so.

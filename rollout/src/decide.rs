@@ -4,12 +4,13 @@ use jiff::Timestamp;
 
 use crate::draft::{Draft, EventSlot};
 use crate::plan::{Effect, EventType, Plan};
-use crate::revision::{self, Sets};
+use crate::revision;
 use crate::seen::Seen;
 use crate::world::World;
 use crate::{
-    abort, analysis, conditions, counts, deadline, duration, history, invalid, pause, phase,
-    promote, replicas, services, steps, time, update, weight,
+    abort, analysis, anti_affinity, blue_green, conditions, counts, deadline, duration, history,
+    invalid, metadata, pause, phase, promote, replicas, restart, services, steps, time, update,
+    weight, workload,
 };
 
 /// What to do next for one Rollout.
@@ -25,8 +26,15 @@ pub fn decide(world: &World<'_>, now: Timestamp) -> Plan {
     }
     greet(world, &mut draft);
     let problems = invalid::problems(world);
-    let canary = match world.rollout.spec.canary() {
-        Some(canary) if problems.is_empty() => canary,
+    // From here on the template is that of the workload, if one is named.
+    let resolved = workload::resolved(world);
+    let world = &World {
+        rollout: &resolved,
+        ..*world
+    };
+    // Who is who?
+    let seen = match Seen::of(world, now) {
+        Some(seen) if problems.is_empty() => seen,
         _ => return invalid::plan(world, now, &problems, draft),
     };
     if world.rollout.spec.replicas.is_none() {
@@ -39,8 +47,7 @@ pub fn decide(world: &World<'_>, now: Timestamp) -> Plan {
         );
     }
 
-    // Who is who, and what is new.
-    let seen = Seen::new(world, canary, Sets::find(world), now);
+    // What is new?
     let changes = update::changes(&seen);
     revision::sync(&seen, &mut draft);
     counts::update(&seen, &mut draft.status);
@@ -52,12 +59,22 @@ pub fn decide(world: &World<'_>, now: Timestamp) -> Plan {
     deadline::enforce(&seen, &mut draft);
 
     // How far are we?
-    let advanced = steps::advance(&seen, &mut draft);
-    pause::tidy(&seen, &mut draft);
+    let blue_green = seen.blue_green.is_some();
+    let advanced = if blue_green {
+        blue_green::gate::advance(&seen, &mut draft)
+    } else {
+        let advanced = steps::advance(&seen, &mut draft);
+        pause::tidy(&seen, &mut draft);
+        advanced
+    };
 
     // What has to be written for that? A step forward is in the status before anything is done about it: otherwise a
     // crash in between would make the step before it look unfinished, and take back what was done.
-    if !advanced {
+    services::let_go(&seen, &mut draft);
+    if !advanced && blue_green {
+        blue_green::services::reconcile(&seen, &mut draft);
+        blue_green::replicas::reconcile(&seen, &mut draft);
+    } else if !advanced {
         weight::reconcile(&seen, &mut draft);
         services::reconcile(&seen, &mut draft);
         replicas::reconcile(&seen, &mut draft);
@@ -66,7 +83,11 @@ pub fn decide(world: &World<'_>, now: Timestamp) -> Plan {
     if !advanced {
         promote::when_due(&seen, &mut draft);
     }
+    metadata::reconcile(&seen, &mut draft);
+    anti_affinity::reconcile(&seen, &mut draft);
+    workload::reconcile(&seen, &mut draft);
     history::clean(&seen, &mut draft);
+    restart::reconcile(&seen, &mut draft);
 
     // What is there to say about it?
     duration::follow(&seen, &mut draft);

@@ -7,9 +7,11 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use serde_json::Value;
 use sluice_crds::names;
 use sluice_crds::rollout::RolloutStatus;
 
+use crate::metadata;
 use crate::plan::{Effect, EventNote, EventType, Plan, Precondition};
 use crate::reason::Reason;
 use crate::world::{ReplicaSet, World};
@@ -35,8 +37,12 @@ pub(crate) enum Slot {
     TerminateRun,
     /// Fewer pods.
     ScaleDown,
+    /// Metadata of live pods.
+    Pods,
     /// Annotations of ReplicaSets, among them the deadlines of those that will go.
     Annotate,
+    /// Pods are replaced.
+    Evict,
     /// What is over its limit goes.
     Delete,
 }
@@ -70,6 +76,10 @@ pub(crate) struct SetEdit {
     pub(crate) adopt: bool,
     /// New `spec.minReadySeconds`.
     pub(crate) min_ready_seconds: Option<i32>,
+    /// Merge patch of the pod template. It waits while the set is scaled or taken over.
+    pub(crate) template: Option<Value>,
+    /// Annotations that are written together with the template, or not at all.
+    pub(crate) with_template: BTreeMap<String, Option<String>>,
 }
 
 impl SetEdit {
@@ -79,6 +89,11 @@ impl SetEdit {
 
     pub(crate) fn remove_annotation(&mut self, key: &str) {
         self.annotations.insert(key.to_owned(), None);
+    }
+
+    /// Adds to the patch of the template.
+    pub(crate) fn merge_template(&mut self, patch: Value) {
+        metadata::merge(self.template.get_or_insert(Value::Null), patch);
     }
 }
 
@@ -128,6 +143,15 @@ impl Draft {
     /// Forgets the edit of a ReplicaSet that is deleted instead.
     pub(crate) fn drop_edit(&mut self, set: &ReplicaSet) {
         self.sets.remove(&set.name);
+    }
+
+    /// Whether the plan writes anything but annotations so far.
+    pub(crate) fn changes_anything(&self, world: &World<'_>) -> bool {
+        let resized = |set: &ReplicaSet| {
+            let edit = self.sets.get(&set.name);
+            edit.is_some_and(|edit| edit.adopt || edit.to.is_some_and(|to| to != set.replicas))
+        };
+        !self.effects.is_empty() || world.replica_sets.iter().any(resized)
     }
 
     pub(crate) fn annotate_rollout(&mut self, key: &str, value: &str) {
@@ -233,7 +257,17 @@ impl Draft {
                     annotations,
                 };
                 self.effect(slot, effect);
-            } else if edit.adopt || !annotations.is_empty() || edit.min_ready_seconds.is_some() {
+            } else if edit.adopt
+                || !annotations.is_empty()
+                || edit.min_ready_seconds.is_some()
+                || edit.template.is_some()
+            {
+                let template = edit.template.filter(|_| !edit.adopt);
+                if template.is_some() {
+                    let mut with = edit.with_template;
+                    with.retain(|key, value| set.annotations.get(key) != value.as_ref());
+                    annotations.append(&mut with);
+                }
                 let slot = if edit.adopt {
                     Slot::Adopt
                 } else {
@@ -245,6 +279,7 @@ impl Draft {
                     annotations,
                     adopt: edit.adopt,
                     min_ready_seconds: edit.min_ready_seconds,
+                    template,
                 };
                 self.effect(slot, effect);
             }

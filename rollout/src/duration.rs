@@ -6,7 +6,7 @@ use sluice_crds::rollout::steps::StepKind;
 
 use crate::draft::Draft;
 use crate::seen::Seen;
-use crate::{pause, steps, time};
+use crate::{blue_green, pause, steps, time};
 
 /// How an update ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +24,7 @@ impl Outcome {
         match because {
             "Full promotion requested" => Outcome::FastPromoted,
             "Rollback within window" => Outcome::RolledBack,
+            blue_green::FAST_ROLLBACK => Outcome::FastRolledBack,
             _ => Outcome::Promoted,
         }
     }
@@ -77,6 +78,7 @@ pub(crate) fn follow(seen: &Seen<'_>, draft: &mut Draft) {
     let step = steps::current(&draft.status, seen.steps());
     let untimed = matches!(step, Some(StepKind::Pause(pause)) if pause.duration.is_none());
     let by_person = pause::waits_on_inconclusive(&draft.status) || seen.paused_by_hand();
+    let by_person = by_person || blue_green::waits_for_person(seen, &draft.status);
     if (untimed && pause::paused(&draft.status)) || by_person {
         if let Some(duration) = &mut draft.status.duration {
             duration

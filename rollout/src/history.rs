@@ -23,11 +23,8 @@ pub(crate) fn clean(seen: &Seen<'_>, draft: &mut Draft) {
 fn replica_sets(seen: &Seen<'_>, draft: &mut Draft) {
     let limit = usize::try_from(seen.world.rollout.spec.revision_history_limit()).unwrap_or(0);
     let referenced = |set: &ReplicaSet| {
-        let services = [seen.canary_service(), seen.stable_service()];
-        services
-            .into_iter()
-            .flatten()
-            .any(|service| service.hash() == set.hash())
+        let mut services = seen.world.services.values();
+        services.any(|service| service.hash() == set.hash())
     };
     // Until the status says that another revision is stable, a crash would need this one back.
     let status = seen.world.rollout.status.as_ref();
@@ -106,7 +103,10 @@ fn is_present(status: &RolloutStatus, run: &AnalysisRun) -> bool {
     let background =
         canary.and_then(|canary| canary.current_background_analysis_run_status.as_ref());
     let step = canary.and_then(|canary| canary.current_step_analysis_run_status.as_ref());
-    [background, step]
+    let blue_green = status.blue_green.as_ref();
+    let before = blue_green.and_then(|state| state.pre_promotion_analysis_run_status.as_ref());
+    let after = blue_green.and_then(|state| state.post_promotion_analysis_run_status.as_ref());
+    [background, step, before, after]
         .into_iter()
         .flatten()
         .any(|known| known.name == run::name(run))

@@ -9,11 +9,10 @@ use crate::conditions::{self, INVALID_SPEC};
 use crate::draft::Draft;
 use crate::plan::Plan;
 use crate::reason::Reason;
-use crate::revision::Sets;
 use crate::seen::Seen;
 use crate::validation::{self, FieldError};
 use crate::world::World;
-use crate::{abort, analysis, phase, time, update, weight};
+use crate::{abort, analysis, blue_green, phase, time, update, weight};
 
 /// Seconds until the things that the spec refers to are looked at again.
 const AGAIN: i64 = 20;
@@ -66,10 +65,9 @@ pub(crate) fn plan(
 }
 
 fn keep_the_way_back(world: &World<'_>, now: Timestamp, draft: &mut Draft) {
-    let Some(canary) = world.rollout.spec.canary() else {
+    let Some(seen) = Seen::of(world, now) else {
         return;
     };
-    let seen = Seen::new(world, canary, Sets::find(world), now);
     if seen.update().is_none() || update::changes(&seen).template {
         return;
     }
@@ -81,5 +79,8 @@ fn keep_the_way_back(world: &World<'_>, now: Timestamp, draft: &mut Draft) {
     let named = seen.canary_service().is_some() && seen.stable_service().is_some();
     if draft.status.aborted() && seen.route.is_some() && world.traffic.is_ok() && named {
         weight::reconcile(&seen, draft);
+    }
+    if draft.status.aborted() {
+        blue_green::services::return_to_stable(&seen, draft);
     }
 }

@@ -6,23 +6,30 @@
 //! | weights are parts of a whole | SetTraffic |
 //! | no traffic for a set without available pods, while the other side has some | SetTraffic |
 //! | the canary's share rises only if its Service selects it and no abort is ordered | SetTraffic |
-//! | no pod goes that the traffic which is routed now needs | ScaleReplicaSet |
+//! | no pod goes that the traffic which is routed there (or the active Service) needs now | ScaleReplicaSet |
 //! | available pods stay above `replicas - maxUnavailable` where pods are the traffic | ScaleReplicaSet |
 //! | a Service leaves available pods only for available pods | SelectPods |
+//! | the active Service goes to a new revision only when all of its pods are available and no abort is ordered | SelectPods |
+//! | a Service that the strategy names keeps selecting one revision | SelectPods |
+//! | no more pods are evicted than may be missing | EvictPod |
+//! | the referenced workload shrinks only as the Rollout's pods become available | ScaleWorkload |
+//! | labels by which pods are selected stay | PatchPod |
 //! | what a Service selects, what is stable, and what has pods is not deleted | DeleteReplicaSet |
 //!
 //! The checks know nothing of how decisions are made: they derive everything from the world again.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
-use sluice_crds::rollout::CanaryStrategy;
+use sluice_crds::names;
+use sluice_crds::rollout::RolloutStatus;
 use sluice_crds::split::Split;
 
 use crate::plan::Effect;
 use crate::replicas::{available, max_unavailable};
-use crate::revision::Sets;
 use crate::seen::{Route, Seen};
 use crate::world::{ReplicaSet, Service, World};
+use crate::{restart, workload};
 
 /// An effect that must not happen.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -44,23 +51,23 @@ impl fmt::Display for Violation {
 /// # Errors
 /// The invariant that the effect would violate.
 pub fn check(world: &World<'_>, effect: &Effect) -> Result<(), Violation> {
-    // Other strategies promise other things.
-    let Some(canary) = world.rollout.spec.canary() else {
+    let resolved = workload::resolved(world);
+    let world = &World {
+        rollout: &resolved,
+        ..*world
+    };
+    // Without a strategy nothing is driven.
+    let Some(seen) = Seen::of(world, jiff::Timestamp::UNIX_EPOCH) else {
         return Ok(());
     };
-    let seen = Seen::new(
-        world,
-        canary,
-        Sets::find(world),
-        jiff::Timestamp::UNIX_EPOCH,
-    );
     match effect {
         Effect::SetTraffic(split) => traffic(&seen, split),
-        Effect::ScaleReplicaSet { name, from, to, .. } if to < from => {
-            scale_down(&seen, canary, name, *to)
-        }
+        Effect::ScaleReplicaSet { name, from, to, .. } if to < from => scale_down(&seen, name, *to),
         Effect::SelectPods { service, hash, .. } => select(&seen, service, hash.as_deref()),
         Effect::DeleteReplicaSet { name, .. } => delete(&seen, name),
+        Effect::EvictPod { name, .. } => evict(&seen, name),
+        Effect::ScaleWorkload { from, to, .. } => scale_workload(&seen, *from, *to),
+        Effect::PatchPod { name, labels, .. } => patch_pod(&seen, name, labels),
         _ => Ok(()),
     }
 }
@@ -129,6 +136,16 @@ fn traffic(seen: &Seen<'_>, split: &Split) -> Result<(), Violation> {
     )
 }
 
+/// Whether an abort of the present update is ordered. One that belongs to an earlier revision, or that a full promotion
+/// replaces, does not count.
+fn abort_holds(seen: &Seen<'_>) -> bool {
+    let status = seen.world.rollout.status.as_ref();
+    let present = |status: &RolloutStatus| {
+        status.current_pod_hash.as_deref() == Some(seen.sets.hash.as_str())
+    };
+    status.is_some_and(|status| status.aborted() && !status.promoting_fully() && present(status))
+}
+
 fn rise(
     seen: &Seen<'_>,
     route: &Route,
@@ -136,25 +153,8 @@ fn rise(
     canary: Option<&ReplicaSet>,
 ) -> Result<(), Violation> {
     let change = || format!("canary weight {} -> {}", route.lowest, split.canary);
-    let aborted = seen
-        .world
-        .rollout
-        .status
-        .as_ref()
-        .is_some_and(|status| status.aborted());
-    let fully = seen
-        .world
-        .rollout
-        .status
-        .as_ref()
-        .is_some_and(|status| status.promoting_fully());
-    let overtaken =
-        seen.world.rollout.status.as_ref().is_some_and(|status| {
-            status.current_pod_hash.as_deref() != Some(seen.sets.hash.as_str())
-        });
-    // An abort that belongs to an earlier revision, or that a full promotion replaces, does not count.
     require(
-        !aborted || fully || overtaken,
+        !abort_holds(seen),
         "an abort never raises the canary's share",
         change,
     )?;
@@ -171,16 +171,11 @@ fn rise(
     )
 }
 
-fn scale_down(
-    seen: &Seen<'_>,
-    canary: &CanaryStrategy,
-    name: &str,
-    to: i32,
-) -> Result<(), Violation> {
+fn scale_down(seen: &Seen<'_>, name: &str, to: i32) -> Result<(), Violation> {
     let Some(set) = seen.sets.all().find(|set| set.name == name) else {
         return Ok(());
     };
-    if seen.route.is_some() {
+    if seen.route.is_some() || seen.blue_green.is_some() {
         let needed = seen.pods_needed(set).min(set.replicas);
         return require(
             to >= needed,
@@ -191,7 +186,7 @@ fn scale_down(
     // Pods that are not available are deleted first.
     let before: i64 = seen.sets.all().map(|set| i64::from(available(set))).sum();
     let after = before - i64::from(available(set)) + i64::from(available(set).min(to));
-    let least = i64::from(seen.replicas - max_unavailable(canary, seen.replicas)).min(before);
+    let least = i64::from(seen.replicas - max_unavailable(seen)).min(before);
     require(
         after >= least,
         "available pods stay above replicas - maxUnavailable",
@@ -205,7 +200,27 @@ fn scale_down(
 }
 
 fn select(seen: &Seen<'_>, service: &str, hash: Option<&str>) -> Result<(), Violation> {
-    let Some(hash) = hash else { return Ok(()) };
+    let Some(hash) = hash else {
+        return require(
+            !seen.names_service(service),
+            "a Service that the strategy names keeps selecting one revision",
+            || service.to_owned(),
+        );
+    };
+    let is = |other: Option<&Service>| other.is_some_and(|other| other.name == service);
+    let (active, preview) = (seen.active_service(), seen.preview_service());
+    if is(preview) && !is(active) {
+        // It shows what is not ready yet.
+        return Ok(());
+    }
+    if is(active) && seen.sets.hash == hash && seen.update().is_some() {
+        let pods = with_hash(seen, Some(hash)).map_or(0, available);
+        require(
+            pods >= seen.replicas && !abort_holds(seen),
+            "the active Service goes to a new revision only when that is whole and not given up",
+            || format!("{service}: {pods} of {} pods available", seen.replicas),
+        )?;
+    }
     let now = seen.world.services.get(service).and_then(Service::hash);
     let loses = match now {
         Some(now) => with_hash(seen, Some(now)).map_or(0, available),
@@ -219,15 +234,58 @@ fn select(seen: &Seen<'_>, service: &str, hash: Option<&str>) -> Result<(), Viol
     )
 }
 
+fn evict(seen: &Seen<'_>, name: &str) -> Result<(), Violation> {
+    let budget = restart::budget(seen);
+    require(
+        budget > 0,
+        "no more pods are evicted than may be missing",
+        || format!("{name}: {budget} may go"),
+    )
+}
+
+fn scale_workload(seen: &Seen<'_>, from: i32, to: i32) -> Result<(), Violation> {
+    let pods = seen.sets.all().map(available).fold(0, i32::saturating_add);
+    let least = seen.replicas.saturating_sub(pods).min(from);
+    require(
+        to >= least,
+        "the referenced workload shrinks only as the Rollout's pods become available",
+        || {
+            format!(
+                "{from} -> {to} with {pods} of {} pods available",
+                seen.replicas
+            )
+        },
+    )
+}
+
+fn patch_pod(
+    seen: &Seen<'_>,
+    name: &str,
+    labels: &BTreeMap<String, Option<String>>,
+) -> Result<(), Violation> {
+    let selector = seen.world.rollout.spec.selector.as_ref();
+    let expressions = selector.and_then(|selector| selector.match_expressions.as_ref());
+    let mut selected = selector
+        .and_then(|selector| selector.match_labels.as_ref())
+        .into_iter()
+        .flatten()
+        .map(|(key, _)| key.as_str())
+        .chain(expressions.into_iter().flatten().map(|it| it.key.as_str()))
+        .chain([names::POD_TEMPLATE_HASH]);
+    let lost = selected.find(|key| labels.contains_key(*key));
+    require(
+        lost.is_none(),
+        "labels by which pods are selected stay",
+        || format!("{name}: {}", lost.unwrap_or_default()),
+    )
+}
+
 fn delete(seen: &Seen<'_>, name: &str) -> Result<(), Violation> {
     let Some(set) = seen.sets.all().find(|set| set.name == name) else {
         return Ok(());
     };
-    let named = [seen.canary_service(), seen.stable_service()];
-    let selected = named
-        .into_iter()
-        .flatten()
-        .any(|service| service.hash() == set.hash());
+    let mut services = seen.world.services.values();
+    let selected = services.any(|service| service.hash() == set.hash());
     let has_role = |role: Option<&ReplicaSet>| role.is_some_and(|role| role.name == set.name);
     let idle = set.replicas == 0 && set.current == 0 && !selected;
     require(

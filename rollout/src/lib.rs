@@ -18,14 +18,18 @@
 //! | which ReplicaSet is which; making the new one | `revision`, `equality`, `hash` |
 //! | what every part of a decision looks at; what it writes into | `seen`, `draft` |
 //! | a new update begins; orders of people; giving up; stuck | `update`, `abort`, `deadline`, `invalid` |
-//! | how far the update is | `steps`, `pause`, `analysis` (with `run`, `arguments`), `promote` |
-//! | what has to be written for that | `weight`, `services`, `replicas`, `history` |
+//! | how far the update is | `steps`, `pause`, `plugin`, `analysis` (with `run`, `arguments`), `promote`; `blue_green::gate` |
+//! | what has to be written for that | `weight`, `services`, `replicas`, `history`; `blue_green` |
+//! | what is put into templates and live pods beside that | `metadata`, `anti_affinity` |
+//! | pods that are to be restarted; a workload that is taken over | `restart`, `workload` |
 //! | what is said about it | `conditions`, `phase`, `counts`, `duration` |
 //! | what must never happen | `invariants` |
 
 mod abort;
 mod analysis;
+mod anti_affinity;
 mod arguments;
+mod blue_green;
 mod conditions;
 mod counts;
 mod deadline;
@@ -37,13 +41,16 @@ pub mod hash;
 mod history;
 mod invalid;
 pub mod invariants;
+mod metadata;
 mod pause;
 mod phase;
 pub mod plan;
+pub mod plugin;
 mod promote;
 pub mod reason;
 mod replicas;
 pub mod request;
+mod restart;
 mod revision;
 mod run;
 mod seen;
@@ -53,9 +60,10 @@ mod time;
 mod update;
 pub mod validation;
 mod weight;
+mod workload;
 pub mod world;
 
 pub use decide::decide;
 pub use plan::{Effect, EventNote, EventType, Plan, Precondition};
 pub use reason::Reason;
-pub use world::{ReplicaSet, Service, Settings, World};
+pub use world::{Pod, ReplicaSet, Service, Settings, World};

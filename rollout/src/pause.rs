@@ -35,6 +35,17 @@ pub(crate) fn paused(status: &RolloutStatus) -> bool {
         .is_some_and(|conditions| !conditions.is_empty())
 }
 
+/// Whether the status holds a pause of one reason.
+pub(crate) fn has(status: &RolloutStatus, reason: &str) -> bool {
+    condition(status, reason).is_some()
+}
+
+/// Since when a pause of one reason lasts.
+pub(crate) fn since(status: &RolloutStatus, reason: &str) -> Option<jiff::Timestamp> {
+    let start = condition(status, reason)?.start_time.as_ref()?;
+    Some(start.0)
+}
+
 /// Whether an inconclusive analysis waits for a person.
 pub(crate) fn waits_on_inconclusive(status: &RolloutStatus) -> bool {
     condition(status, INCONCLUSIVE).is_some()
@@ -64,6 +75,9 @@ pub(crate) fn add(seen: &Seen<'_>, draft: &mut Draft, reason: &str) {
 
 /// Removes a pause; `controllerPause` goes with the last one.
 pub(crate) fn remove(status: &mut RolloutStatus, reason: &str) {
+    if !has(status, reason) {
+        return;
+    }
     if let Some(conditions) = &mut status.pause_conditions {
         conditions.retain(|condition| condition.reason != reason);
     }
@@ -119,13 +133,13 @@ pub(crate) fn tidy(seen: &Seen<'_>, draft: &mut Draft) {
         steps::current(&draft.status, seen.steps()),
         Some(StepKind::Pause(_))
     );
+    // Of a blue-green that this Rollout was before.
+    remove(&mut draft.status, crate::blue_green::PAUSE);
     let running = seen.update().is_some() && !draft.status.aborted();
     if !running {
         clear(&mut draft.status);
     } else if !at_pause {
-        if condition(&draft.status, STEP).is_some() {
-            remove(&mut draft.status, STEP);
-        }
+        remove(&mut draft.status, STEP);
         // While spec.paused nothing of this is looked at, so the trace of "somebody went on" is kept until then.
         if resumed(&draft.status) && !seen.paused_by_hand() {
             draft.status.controller_pause = None;

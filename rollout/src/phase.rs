@@ -1,6 +1,6 @@
 //! `status.phase` and `status.message`: one word and one sentence, the first that matches.
 
-use sluice_crds::rollout::RolloutStatus;
+use sluice_crds::rollout::{BlueGreenStrategy, RolloutStatus};
 
 use crate::conditions::{DEADLINE_EXCEEDED, INVALID_SPEC, PROGRESSING, ROLLOUT_ABORTED};
 use crate::draft::Draft;
@@ -49,6 +49,9 @@ fn of(world: &World<'_>, status: &RolloutStatus) -> (&'static str, String) {
     if let Some(pause) = status.pause_conditions.iter().flatten().next() {
         return ("Paused", pause.reason.clone());
     }
+    if spec.restart_at.is_some() && spec.restart_at != status.restarted_at {
+        return ("Progressing", "rollout is restarting".to_owned());
+    }
     let number = |value: Option<i32>| value.unwrap_or(0);
     let (updated, available) = (
         number(status.updated_replicas),
@@ -61,7 +64,12 @@ fn of(world: &World<'_>, status: &RolloutStatus) -> (&'static str, String) {
         "more replicas need to be updated"
     } else if available < updated {
         "updated replicas are still becoming available"
-    } else if !routed && number(status.replicas) > updated {
+    } else if let Some(waits) = spec
+        .blue_green()
+        .and_then(|strategy| cutover(strategy, status))
+    {
+        waits
+    } else if !routed && spec.blue_green().is_none() && number(status.replicas) > updated {
         "old replicas are pending termination"
     } else if status.stable_rs.is_none() || status.stable_rs != status.current_pod_hash {
         "waiting for all steps to complete"
@@ -69,4 +77,23 @@ fn of(world: &World<'_>, status: &RolloutStatus) -> (&'static str, String) {
         return ("Healthy", String::new());
     };
     ("Progressing", progressing.to_owned())
+}
+
+/// What a blue-green waits for on its way over; `None` when it has arrived.
+fn cutover(strategy: &BlueGreenStrategy, status: &RolloutStatus) -> Option<&'static str> {
+    let active = status
+        .blue_green
+        .as_ref()
+        .and_then(|state| state.active_selector.as_ref());
+    if active.is_none() || active != status.current_pod_hash.as_ref() {
+        return Some("active service cutover pending");
+    }
+    if status.stable_rs.as_ref() == active {
+        return None;
+    }
+    Some(if strategy.post_promotion_analysis.is_some() {
+        "waiting for analysis to complete"
+    } else {
+        "waiting for post-promotion verification to complete"
+    })
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use serde_json::Value;
 use sluice_crds::analysis::AnalysisRun;
 use sluice_crds::pod_template::PodTemplate;
 use sluice_crds::rollout::RolloutStatus;
@@ -79,6 +80,8 @@ pub enum Effect {
         adopt: bool,
         /// A new `spec.minReadySeconds`.
         min_ready_seconds: Option<i32>,
+        /// A merge patch (RFC 7386) of `spec.template`: what is injected there. Pods that run are not restarted by it.
+        template: Option<Value>,
     },
     /// Deletes a ReplicaSet that has no pods.
     DeleteReplicaSet {
@@ -86,6 +89,36 @@ pub enum Effect {
         name: String,
         /// What it must still be.
         precondition: Precondition,
+    },
+    /// Changes labels and annotations of a live pod. One that is gone or replaced is fine.
+    PatchPod {
+        /// Its name.
+        name: String,
+        /// The uid that it must still have.
+        uid: String,
+        /// Labels to set, or to remove with `None`.
+        labels: BTreeMap<String, Option<String>>,
+        /// Annotations to set, or to remove with `None`.
+        annotations: BTreeMap<String, Option<String>>,
+    },
+    /// Asks for the eviction of a pod, which disruption budgets may refuse: that is fine, and so is one that is gone or
+    /// replaced.
+    EvictPod {
+        /// Its name.
+        name: String,
+        /// The uid that it must still have.
+        uid: String,
+    },
+    /// Takes pods away from the Deployment that `workloadRef` names.
+    ScaleWorkload {
+        /// Its name.
+        name: String,
+        /// What it must still be.
+        precondition: Precondition,
+        /// Pods now.
+        from: i32,
+        /// Pods wanted.
+        to: i32,
     },
     /// Points a Service at one revision (or at all pods, with `None`), and marks it as managed.
     SelectPods {

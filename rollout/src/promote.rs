@@ -7,9 +7,9 @@
 use crate::draft::{Draft, EventSlot};
 use crate::plan::EventType;
 use crate::reason::Reason;
-use crate::replicas::available;
-use crate::seen::Seen;
-use crate::{duration, pause, steps, update};
+use crate::replicas::{available, enough};
+use crate::seen::{PING, PONG, Seen};
+use crate::{blue_green, duration, pause, steps, update};
 
 /// Promotes when it is time.
 pub(crate) fn when_due(seen: &Seen<'_>, draft: &mut Draft) {
@@ -36,6 +36,12 @@ pub(crate) fn when_due(seen: &Seen<'_>, draft: &mut Draft) {
         duration::Outcome::of_promotion(&because),
     );
     draft.status.stable_rs = Some(hash.clone());
+    if seen.canary.ping_pong.is_some() {
+        // The canary's Service becomes the stable one in the same write: nothing has to be moved back.
+        let next = if seen.ping_is_stable() { PONG } else { PING };
+        let canary = draft.status.canary.get_or_insert_default();
+        canary.stable_ping_pong = Some(next.to_owned());
+    }
     clear_orders(seen, draft);
 }
 
@@ -45,6 +51,7 @@ pub(crate) fn clear_orders(seen: &Seen<'_>, draft: &mut Draft) {
     draft.status.aborted_at = None;
     draft.status.promote_full = None;
     pause::clear(&mut draft.status);
+    blue_green::forget_gate(&mut draft.status);
     steps::set_index(&mut draft.status, seen.steps(), seen.steps().len());
 }
 
@@ -56,16 +63,20 @@ fn due(seen: &Seen<'_>, draft: &mut Draft) -> Option<String> {
         return None;
     }
     let first = seen.sets.stable.is_none();
+    if seen.blue_green.is_some() && !first {
+        return blue_green::promotion(seen, draft);
+    }
     let fully = draft.status.promoting_fully();
     let done = steps::all_done(&draft.status, seen.steps());
     if !(first || fully || done) || (draft.metrics_out && !fully) {
         return None;
     }
-    if available(new) < seen.replicas {
+    let needed = enough(seen, seen.replicas);
+    if new.replicas < seen.replicas || available(new) < needed {
         draft.reason(Reason::PodsNotAvailable {
             replica_set: new.name.clone(),
             available: available(new),
-            needed: seen.replicas,
+            needed,
         });
         return None;
     }

@@ -109,6 +109,27 @@ pub enum Reason {
         /// `progressDeadlineSeconds`.
         seconds: i32,
     },
+    /// Pods are replaced for `restartAt`.
+    Restarting {
+        /// Pods from before that instant.
+        left: i32,
+        /// How many may go now.
+        at_once: i32,
+    },
+    /// The Deployment that the template comes from makes room.
+    WorkloadScaled {
+        /// Pods before.
+        from: i32,
+        /// Pods after.
+        to: i32,
+    },
+    /// Waiting for a plugin step.
+    PluginRunning {
+        /// Its name.
+        plugin: String,
+        /// What it waits for.
+        message: String,
+    },
     /// There is nothing to do.
     Settled,
 }
@@ -173,6 +194,21 @@ impl fmt::Display for Reason {
                     f,
                     "No progress for more than {seconds} s (progressDeadlineSeconds)"
                 )
+            }
+            Reason::Restarting { left, at_once } => {
+                write!(
+                    f,
+                    "Restarting: {left} pods from before restartAt, {at_once} may go now"
+                )
+            }
+            Reason::WorkloadScaled { from, to } => {
+                write!(
+                    f,
+                    "The referenced Deployment makes room: {from} -> {to} pods"
+                )
+            }
+            Reason::PluginRunning { plugin, message } => {
+                write!(f, "Waiting for {plugin}: {message}")
             }
             Reason::Settled => write!(f, "Nothing to do"),
         }

@@ -43,6 +43,13 @@ pub enum Request {
         /// The patch.
         patch: Value,
     },
+    /// POST of an Eviction. That a disruption budget refuses it, or that the pod is gone, is no error.
+    Evict {
+        /// The pod's name.
+        target: Target,
+        /// The uid that it must still have.
+        uid: String,
+    },
     /// DELETE with preconditions, in the background.
     Delete {
         /// The object's name.
@@ -122,6 +129,7 @@ pub fn of_effect(rollout: &Rollout, effect: &Effect) -> Option<Request> {
             annotations,
             adopt,
             min_ready_seconds,
+            template,
         } => {
             let mut change = json!({});
             annotate(&mut change, annotations);
@@ -136,6 +144,9 @@ pub fn of_effect(rollout: &Rollout, effect: &Effect) -> Option<Request> {
             if let Some(seconds) = min_ready_seconds {
                 set(&mut change, "spec", "minReadySeconds", json!(seconds));
             }
+            if let Some(template) = template {
+                set(&mut change, "spec", "template", template.clone());
+            }
             let patch = fenced(precondition, change);
             Request::Merge {
                 target: target(Kind::ReplicaSet, name),
@@ -146,6 +157,32 @@ pub fn of_effect(rollout: &Rollout, effect: &Effect) -> Option<Request> {
         Effect::DeleteReplicaSet { name, precondition } => Request::Delete {
             target: target(Kind::ReplicaSet, name),
             precondition: precondition.clone(),
+        },
+        Effect::PatchPod {
+            name,
+            uid,
+            labels,
+            annotations,
+        } => Request::Merge {
+            target: target(Kind::Pod, name),
+            status: false,
+            patch: json!({ "metadata": {
+                "uid": uid, "labels": labels, "annotations": annotations
+            } }),
+        },
+        Effect::EvictPod { name, uid } => Request::Evict {
+            target: target(Kind::Pod, name),
+            uid: uid.clone(),
+        },
+        Effect::ScaleWorkload {
+            name,
+            precondition,
+            to,
+            ..
+        } => Request::Merge {
+            target: target(Kind::Deployment, name),
+            status: false,
+            patch: fenced(precondition, json!({ "spec": { "replicas": to } })),
         },
         Effect::SelectPods {
             service,
@@ -282,6 +319,8 @@ fn replica_set(rollout: &Rollout, namespace: &str, set: &NewReplicaSet) -> Value
 enum Kind {
     Rollout,
     ReplicaSet,
+    Deployment,
+    Pod,
     Service,
     AnalysisRun,
 }
@@ -291,6 +330,8 @@ impl Kind {
         let (api_version, kind, plural) = match self {
             Kind::Rollout => ("argoproj.io/v1alpha1", "Rollout", "rollouts"),
             Kind::ReplicaSet => ("apps/v1", "ReplicaSet", "replicasets"),
+            Kind::Deployment => ("apps/v1", "Deployment", "deployments"),
+            Kind::Pod => ("v1", "Pod", "pods"),
             Kind::Service => ("v1", "Service", "services"),
             Kind::AnalysisRun => ("argoproj.io/v1alpha1", "AnalysisRun", "analysisruns"),
         };

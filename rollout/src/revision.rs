@@ -17,7 +17,7 @@ use crate::draft::{Draft, EventSlot, Slot};
 use crate::plan::{Effect, EventType, NewReplicaSet};
 use crate::seen::Seen;
 use crate::world::{ReplicaSet, World};
-use crate::{equality, hash};
+use crate::{anti_affinity, equality, hash, metadata};
 
 /// The ReplicaSets of a Rollout by role.
 #[derive(Debug, Clone)]
@@ -32,6 +32,8 @@ pub(crate) struct Sets<'a> {
     pub(crate) older: Vec<&'a ReplicaSet>,
     /// A set of the present template that is being deleted: its name is not free yet.
     pub(crate) leaving: bool,
+    /// `status.collisionCount`: how often the hash met that of another template.
+    pub(crate) collisions: Option<i32>,
 }
 
 impl<'a> Sets<'a> {
@@ -50,14 +52,16 @@ impl<'a> Sets<'a> {
             let key = |set: &ReplicaSet| (set.revision(), set.created);
             key(b).cmp(&key(a)).then_with(|| a.name.cmp(&b.name))
         });
-        let computed =
-            hash::pod_template_hash(&template, status.and_then(|status| status.collision_count));
+        let known = status.and_then(|status| status.collision_count);
+        let (computed, collisions) = free_hash(&template, known, &mine);
         let leaving = mine
             .iter()
             .any(|set| set.deleting && set.hash() == Some(&computed));
         mine.retain(|set| !set.deleting);
         let with_hash = |hash: &str| mine.iter().copied().find(|set| set.hash() == Some(hash));
-        let equal = |set: &&ReplicaSet| equality::same_template(&template, &set.template);
+        let equal = |set: &&ReplicaSet| {
+            equality::same_template(&template, &anti_affinity::without_injections(set))
+        };
         let new = status
             .and_then(|status| status.current_pod_hash.as_deref())
             .and_then(with_hash)
@@ -81,6 +85,7 @@ impl<'a> Sets<'a> {
             stable,
             older,
             leaving,
+            collisions,
         }
     }
 
@@ -105,16 +110,51 @@ impl<'a> Sets<'a> {
     }
 }
 
-/// The hash of the stable revision: what the status says, or, when the status is lost, what the stable Service that
-/// this Rollout manages selects.
+/// Hashes that are tried before one that is taken counts as free after all.
+const ATTEMPTS: i32 = 16;
+
+/// The hash of a template that no set of another template has, and the collision count that makes it so.
+fn free_hash(
+    template: &PodTemplate,
+    known: Option<i32>,
+    sets: &[&ReplicaSet],
+) -> (String, Option<i32>) {
+    let mut count = known;
+    let digest = hash::template_digest(template);
+    for _ in 0..ATTEMPTS {
+        let hash = hash::pod_template_hash(template, count);
+        let taken = sets
+            .iter()
+            .any(|set| set.hash() == Some(&hash) && is_of_another(&digest, set));
+        if !taken {
+            return (hash, count);
+        }
+        count = Some(count.unwrap_or(0).saturating_add(1));
+    }
+    (hash::pod_template_hash(template, known), known)
+}
+
+/// Whether a set was certainly made for another template. Its own template does not tell: the API server and admission
+/// webhooks change that, images included. Sets of another controller do not say what they were made for.
+fn is_of_another(digest: &str, set: &ReplicaSet) -> bool {
+    let made_for = set.annotations.get(names::TEMPLATE_DIGEST);
+    made_for.is_some_and(|made_for| made_for != digest)
+}
+
+/// The hash of the stable revision: what the status says, or, when the status is lost, what the stable Service (or
+/// the active one) that this Rollout manages selects.
 fn stable_hash<'a>(world: &'a World<'a>) -> Option<&'a str> {
     let status = world.rollout.status.as_ref();
     let known = status
         .and_then(|status| status.stable_rs.as_deref())
         .filter(|hash| !hash.is_empty());
     known.or_else(|| {
-        let service = world.rollout.spec.canary()?.stable_service.as_ref()?;
-        let service = world.services.get(service)?;
+        let spec = &world.rollout.spec;
+        let service = match (spec.canary(), spec.blue_green()) {
+            (Some(canary), _) => canary.stable_service.as_ref(),
+            (None, blue_green) => blue_green?.active_service.as_ref(),
+        };
+        let service = world.services.get(service?)?;
         let manager = service.annotations.get(names::MANAGED_BY_ROLLOUTS);
         (manager.is_some() && manager == world.rollout.metadata.name.as_ref())
             .then(|| service.hash())?
@@ -126,6 +166,7 @@ pub(crate) fn sync(seen: &Seen<'_>, draft: &mut Draft) {
     for set in seen.sets.all().filter(|set| set.owner.is_none()) {
         draft.set(set).adopt = true;
     }
+    draft.status.collision_count = seen.sets.collisions;
     let revision = seen.sets.revision();
     draft.annotate_rollout(names::REVISION, &revision.to_string());
     match seen.sets.new {
@@ -206,13 +247,20 @@ fn new_replica_set(seen: &Seen<'_>, revision: i64) -> NewReplicaSet {
     let spec = &seen.world.rollout.spec;
     let hash = seen.sets.hash.clone();
     let mut template: PodTemplate = spec.template.clone().unwrap_or_default();
-    template.set_label(names::POD_TEMPLATE_HASH, &hash);
+    let digest = hash::template_digest(&template);
+    let labels = {
+        template.set_label(names::POD_TEMPLATE_HASH, &hash);
+        template.labels()
+    };
+    let mut annotations = copied_annotations(seen);
+    metadata::inject(seen, &mut template, &mut annotations);
+    anti_affinity::inject(seen, &mut template);
     let mut selector = spec.selector.clone().unwrap_or_default();
     selector
         .match_labels
         .get_or_insert_default()
         .insert(names::POD_TEMPLATE_HASH.to_owned(), hash.clone());
-    let mut annotations = copied_annotations(seen);
+    annotations.insert(names::TEMPLATE_DIGEST.to_owned(), digest);
     annotations.insert(names::REVISION.to_owned(), revision.to_string());
     annotations.insert(
         names::DESIRED_REPLICAS.to_owned(),
@@ -220,7 +268,7 @@ fn new_replica_set(seen: &Seen<'_>, revision: i64) -> NewReplicaSet {
     );
     NewReplicaSet {
         name: format!("{}-{hash}", seen.name()),
-        labels: template.labels(),
+        labels,
         annotations,
         selector,
         template,

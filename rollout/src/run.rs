@@ -20,7 +20,7 @@ pub(crate) fn name(run: &AnalysisRun) -> &str {
     run.metadata.name.as_deref().unwrap_or_default()
 }
 
-/// The name that the first run of a kind has: `<rollout>-<hash>-<revision>[-<step>]`.
+/// The name that the first run of a kind has: `<rollout>-<hash>-<revision>[-<step>|-pre|-post]`.
 pub(crate) fn base_name(seen: &Seen<'_>, kind: Kind) -> String {
     let base = format!(
         "{}-{}-{}",
@@ -31,6 +31,8 @@ pub(crate) fn base_name(seen: &Seen<'_>, kind: Kind) -> String {
     match kind {
         Kind::Background => base,
         Kind::Step(index) => format!("{base}-{index}"),
+        Kind::PrePromotion => format!("{base}-pre"),
+        Kind::PostPromotion => format!("{base}-post"),
     }
 }
 
@@ -68,6 +70,8 @@ pub(crate) fn build(
     let field = match kind {
         Kind::Background => "spec.strategy.canary.analysis".to_owned(),
         Kind::Step(index) => format!("spec.strategy.canary.steps[{index}].analysis"),
+        Kind::PrePromotion => "spec.strategy.blueGreen.prePromotionAnalysis".to_owned(),
+        Kind::PostPromotion => "spec.strategy.blueGreen.postPromotionAnalysis".to_owned(),
     };
     let args = arguments::resolve(seen, defined.args.as_deref().unwrap_or_default(), &field)?;
     let spec = build_run_spec(

@@ -4,7 +4,10 @@
 //! Everything here is derived from observation and holds for one pass; what is decided goes into [`crate::draft`].
 
 use jiff::Timestamp;
-use sluice_crds::rollout::{CanaryStep, CanaryStrategy, RolloutStatus};
+use std::sync::LazyLock;
+
+use sluice_crds::names;
+use sluice_crds::rollout::{BlueGreenStrategy, CanaryStep, CanaryStrategy, RolloutStatus};
 
 use crate::replicas::available;
 use crate::revision::Sets;
@@ -16,7 +19,10 @@ pub(crate) struct Seen<'a> {
     pub(crate) world: &'a World<'a>,
     /// Whole seconds.
     pub(crate) now: Timestamp,
+    /// The canary strategy; of a blue-green, which has no steps, routes or surge, one without any field.
     pub(crate) canary: &'a CanaryStrategy,
+    /// The blue-green strategy, when that is the one in use.
+    pub(crate) blue_green: Option<&'a BlueGreenStrategy>,
     /// `spec.replicas`.
     pub(crate) replicas: i32,
     /// What all weights sum to.
@@ -112,27 +118,33 @@ impl Route {
     }
 }
 
+/// What a blue-green has of a canary.
+static NO_CANARY: LazyLock<CanaryStrategy> = LazyLock::new(CanaryStrategy::default);
+
 impl<'a> Seen<'a> {
-    pub(crate) fn new(
-        world: &'a World<'a>,
-        canary: &'a CanaryStrategy,
-        sets: Sets<'a>,
-        now: Timestamp,
-    ) -> Self {
+    /// The facts of a world; `None` when its Rollout has no strategy.
+    pub(crate) fn of(world: &'a World<'a>, now: Timestamp) -> Option<Self> {
+        let spec = &world.rollout.spec;
+        let (canary, blue_green) = match (spec.canary(), spec.blue_green()) {
+            (Some(canary), _) => (canary, None),
+            (None, Some(blue_green)) => (&*NO_CANARY, Some(blue_green)),
+            (None, None) => return None,
+        };
         let routed = canary.traffic_routing.is_some();
-        Self {
+        Some(Self {
             world,
             now,
             canary,
+            blue_green,
             replicas: world.rollout.spec.replicas().min(MOST_PODS),
             max_weight: if routed {
                 canary.max_weight().max(1)
             } else {
                 100
             },
-            sets,
+            sets: Sets::find(world),
             route: routed.then(|| Route::read(world)),
-        }
+        })
     }
 
     pub(crate) fn steps(&self) -> &'a [CanaryStep] {
@@ -179,12 +191,80 @@ impl<'a> Seen<'a> {
 
     /// The Service of the canary side.
     pub(crate) fn canary_service(&self) -> Option<&'a Service> {
-        self.service(self.canary.canary_service.as_ref())
+        self.service(self.canary_service_name())
+    }
+
+    /// Name of the Service of the canary side. Of a pair that swaps roles, the one that is not stable.
+    pub(crate) fn canary_service_name(&self) -> Option<&'a String> {
+        match &self.canary.ping_pong {
+            None => self.canary.canary_service.as_ref(),
+            Some(pair) if self.ping_is_stable() => pair.pong_service.as_ref(),
+            Some(pair) => pair.ping_service.as_ref(),
+        }
+    }
+
+    /// Name of the Service of the stable side. Of a pair that swaps roles, the one that the status calls so; before the
+    /// first promotion that is pong.
+    pub(crate) fn stable_service_name(&self) -> Option<&'a String> {
+        match &self.canary.ping_pong {
+            None => self.canary.stable_service.as_ref(),
+            Some(pair) if self.ping_is_stable() => pair.ping_service.as_ref(),
+            Some(pair) => pair.pong_service.as_ref(),
+        }
+    }
+
+    /// Whether ping is the stable one of the pair.
+    pub(crate) fn ping_is_stable(&self) -> bool {
+        let status = self.world.rollout.status.as_ref();
+        let canary = status.and_then(|status| status.canary.as_ref());
+        canary.and_then(|canary| canary.stable_ping_pong.as_deref()) == Some(PING)
     }
 
     /// The Service of the stable side.
     pub(crate) fn stable_service(&self) -> Option<&'a Service> {
-        self.service(self.canary.stable_service.as_ref())
+        self.service(self.stable_service_name())
+    }
+
+    /// The Service of a blue-green that carries production traffic.
+    pub(crate) fn active_service(&self) -> Option<&'a Service> {
+        self.service(self.blue_green?.active_service.as_ref())
+    }
+
+    /// The Service of a blue-green that shows the new revision before the switch.
+    pub(crate) fn preview_service(&self) -> Option<&'a Service> {
+        self.service(self.blue_green?.preview_service.as_ref())
+    }
+
+    /// Whether the strategy names a Service.
+    pub(crate) fn names_service(&self, name: &str) -> bool {
+        let pair = self.canary.ping_pong.as_ref();
+        let blue_green = self.blue_green;
+        [
+            self.canary.canary_service.as_deref(),
+            self.canary.stable_service.as_deref(),
+            pair.and_then(|pair| pair.ping_service.as_deref()),
+            pair.and_then(|pair| pair.pong_service.as_deref()),
+            blue_green.and_then(|strategy| strategy.active_service.as_deref()),
+            blue_green.and_then(|strategy| strategy.preview_service.as_deref()),
+        ]
+        .contains(&Some(name))
+    }
+
+    /// Services that still select one revision of this Rollout, though its strategy names them no more.
+    pub(crate) fn left_services(&self) -> impl Iterator<Item = &'a Service> + use<'a, '_> {
+        let own = self.world.rollout.metadata.name.as_ref();
+        self.world.services.values().filter(move |service| {
+            !self.names_service(&service.name)
+                && service.hash().is_some()
+                && own.is_some()
+                && service.annotations.get(names::MANAGED_BY_ROLLOUTS) == own
+        })
+    }
+
+    /// Whether a Service that the strategy names no more still selects a set.
+    pub(crate) fn is_left_behind(&self, set: &ReplicaSet) -> bool {
+        self.left_services()
+            .any(|service| service.hash() == set.hash())
     }
 
     /// The set that a Service selects.
@@ -203,9 +283,16 @@ impl<'a> Seen<'a> {
         }
     }
 
-    /// Pods that a set must keep for the traffic that the routers send it now: its share of `spec.replicas`, rounded
-    /// up. A router that cannot be read may send everything.
+    /// Pods that a set must keep for the traffic that it gets now: of what the routers send, its share of
+    /// `spec.replicas`, rounded up; all of `spec.replicas` behind the active Service of a blue-green. A router that
+    /// cannot be read may send everything.
     pub(crate) fn pods_needed(&self, set: &ReplicaSet) -> i32 {
+        if self.blue_green.is_some() {
+            let reached = self
+                .active_service()
+                .is_some_and(|active| active.hash().is_none() || active.hash() == set.hash());
+            return if reached { self.replicas } else { 0 };
+        }
         let Some(route) = &self.route else { return 0 };
         let unknown = !route.unreadable.is_empty();
         let is = |other: Option<&ReplicaSet>| other.is_some_and(|other| other.name == set.name);
@@ -231,6 +318,11 @@ impl<'a> Seen<'a> {
         )
     }
 }
+
+/// Value of `status.canary.stablePingPong`.
+pub(crate) const PING: &str = "ping";
+/// Value of `status.canary.stablePingPong`.
+pub(crate) const PONG: &str = "pong";
 
 /// More pods than any cluster has; numbers beyond it count as this, so that sums of them are numbers too.
 pub(crate) const MOST_PODS: i32 = 1 << 26;

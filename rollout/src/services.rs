@@ -1,4 +1,4 @@
-//! Selectors of the stable and the canary Service.
+//! Selectors of the stable and the canary Service; and of Services that the strategy names no more.
 //!
 //! A Service is pointed at a revision only when that has available pods — all of them when the Service did not select by
 //! revision before, since then it serves from every pod. The canary Service leaves a revision that still gets traffic
@@ -17,7 +17,7 @@ use sluice_crds::names;
 /// Points both Services where they belong.
 pub(crate) fn reconcile(seen: &Seen<'_>, draft: &mut Draft) {
     if let (Some(service), Some(stable)) = (seen.stable_service(), seen.sets.stable) {
-        point(draft, service, stable);
+        point(draft, service, stable, needed(service, stable));
     }
     let target = if draft.status.aborted() && seen.update().is_some() {
         seen.sets.stable
@@ -25,10 +25,10 @@ pub(crate) fn reconcile(seen: &Seen<'_>, draft: &mut Draft) {
         seen.sets.new
     };
     if let (Some(service), Some(target)) = (seen.canary_service(), target)
-        && seen.canary.canary_service != seen.canary.stable_service
+        && seen.canary_service_name() != seen.stable_service_name()
         && may_leave(seen, target)
     {
-        point(draft, service, target);
+        point(draft, service, target, needed(service, target));
     }
 }
 
@@ -54,13 +54,30 @@ fn may_leave(seen: &Seen<'_>, target: &ReplicaSet) -> bool {
         && can_take_it
 }
 
-fn point(draft: &mut Draft, service: &Service, set: &ReplicaSet) {
-    let Some(hash) = set.hash() else { return };
-    if service.hash() == Some(hash) {
+/// Services that the strategy names no more serve from every pod again: whoever still uses them is not cut off when the
+/// revision goes that they selected.
+pub(crate) fn let_go(seen: &Seen<'_>, draft: &mut Draft) {
+    for service in seen.left_services() {
+        let (name, from) = (&service.name, service.hash().unwrap_or_default());
+        let message = format!("Switched selector for service '{name}' from '{from}' to ''");
+        write(draft, service, None, message);
+    }
+}
+
+/// Pods that a Service needs in the set that it is pointed at: one if it selected by revision before, otherwise all.
+fn needed(service: &Service, set: &ReplicaSet) -> i32 {
+    if service.annotations.contains_key(names::MANAGED_BY_ROLLOUTS) {
+        1
+    } else {
+        set.replicas.max(1)
+    }
+}
+
+/// Points a Service at a set that has the available pods that are needed.
+pub(crate) fn point(draft: &mut Draft, service: &Service, set: &ReplicaSet, needed: i32) {
+    if service.hash() == set.hash() {
         return;
     }
-    let managed = service.annotations.contains_key(names::MANAGED_BY_ROLLOUTS);
-    let needed = if managed { 1 } else { set.replicas.max(1) };
     if available(set) < needed {
         draft.reason(Reason::PodsNotAvailable {
             replica_set: set.name.clone(),
@@ -69,9 +86,21 @@ fn point(draft: &mut Draft, service: &Service, set: &ReplicaSet) {
         });
         return;
     }
+    select(draft, service, set);
+}
+
+/// Points a Service at a set, whatever pods that has.
+pub(crate) fn select(draft: &mut Draft, service: &Service, set: &ReplicaSet) {
+    let Some(hash) = set.hash().filter(|hash| service.hash() != Some(hash)) else {
+        return;
+    };
     let name = &service.name;
     let from = service.hash().unwrap_or_default();
     let message = format!("Switched selector for service '{name}' from '{from}' to '{hash}'");
+    write(draft, service, Some(hash), message);
+}
+
+fn write(draft: &mut Draft, service: &Service, hash: Option<&str>, message: String) {
     draft.event(
         EventSlot::Service,
         EventType::Normal,
@@ -81,12 +110,12 @@ fn point(draft: &mut Draft, service: &Service, set: &ReplicaSet) {
     draft.effect(
         Slot::Services,
         Effect::SelectPods {
-            service: name.clone(),
+            service: service.name.clone(),
             precondition: Precondition {
                 uid: service.uid.clone(),
                 resource_version: service.resource_version.clone(),
             },
-            hash: Some(hash.to_owned()),
+            hash: hash.map(str::to_owned),
         },
     );
 }

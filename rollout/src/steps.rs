@@ -4,14 +4,14 @@
 //! effect is part of the same plan is never passed in that plan.
 
 use sluice_crds::duration;
-use sluice_crds::rollout::steps::StepKind;
+use sluice_crds::rollout::steps::{SetCanaryScale, StepKind};
 use sluice_crds::rollout::{CanaryStep, RolloutStatus};
 
 use crate::draft::{Draft, EventSlot};
 use crate::plan::EventType;
 use crate::reason::Reason;
 use crate::seen::Seen;
-use crate::{analysis, pause, replicas, weight};
+use crate::{analysis, pause, plugin, replicas, weight};
 
 /// Index of the step that is worked on; the number of steps when all are done. A number that people wrote out of range
 /// is held in range.
@@ -28,9 +28,30 @@ pub(crate) fn set_index(status: &mut RolloutStatus, steps: &[CanaryStep], index:
     status.current_step_index = (!steps.is_empty()).then_some(index);
 }
 
-/// The step that is worked on.
+/// The step that is worked on: of several keys, the one that takes time or moves traffic.
 pub(crate) fn current<'a>(status: &RolloutStatus, steps: &'a [CanaryStep]) -> Option<StepKind<'a>> {
-    steps.get(index(status, steps))?.kind()
+    let kinds = steps.get(index(status, steps))?.kinds();
+    let leads = |kind: &&StepKind<'_>| {
+        matches!(
+            kind,
+            StepKind::Pause(_)
+                | StepKind::Analysis(_)
+                | StepKind::Experiment(_)
+                | StepKind::SetWeight(_)
+        )
+    };
+    kinds.iter().find(leads).or_else(|| kinds.first()).copied()
+}
+
+/// The size that the nearest `setCanaryScale` at a step or before it gives the canary; `None` when that follows the
+/// weight, and after the last step.
+pub(crate) fn scale_at(steps: &[CanaryStep], index: usize) -> Option<&SetCanaryScale> {
+    let until = steps.get(..=index)?;
+    let scale = until
+        .iter()
+        .rev()
+        .find_map(|step| step.set_canary_scale.as_ref())?;
+    (scale.match_traffic_weight != Some(true)).then_some(scale)
 }
 
 /// Whether every step is done.
@@ -66,7 +87,12 @@ fn last_weight(steps: &[CanaryStep], max: i32) -> i32 {
 pub(crate) fn takes_its_time(step: Option<StepKind<'_>>) -> bool {
     matches!(
         step,
-        Some(StepKind::Pause(_) | StepKind::Analysis(_) | StepKind::Experiment(_))
+        Some(
+            StepKind::Pause(_)
+                | StepKind::Analysis(_)
+                | StepKind::Experiment(_)
+                | StepKind::Plugin(_)
+        )
     )
 }
 
@@ -87,14 +113,10 @@ pub(crate) fn advance(seen: &Seen<'_>, draft: &mut Draft) -> bool {
     while let Some(step) = steps.get(at)
         && may_advance(seen, draft, step)
     {
-        let progress = match step.kind() {
-            Some(StepKind::SetWeight(_)) => set_weight(seen, draft),
-            Some(StepKind::Pause(step)) => pause::step(seen, draft, at, step),
-            Some(StepKind::Analysis(_)) => analysis::step(seen, draft, at),
-            // Refused by validation, so this is not reached; a step that nobody carries out is not passed either.
-            _ => Progress::Waits,
-        };
-        if progress == Progress::Waits {
+        let kinds = step.kinds();
+        // Every key of the step must be done with; one without any is refused by validation.
+        let done = |kind: &StepKind<'_>| progress(seen, draft, at, *kind) == Progress::Done;
+        if kinds.is_empty() || !kinds.iter().all(done) {
             break;
         }
         let of = steps.len();
@@ -117,6 +139,18 @@ pub(crate) fn advance(seen: &Seen<'_>, draft: &mut Draft) -> bool {
         set_index(&mut draft.status, steps, at);
     }
     at != start
+}
+
+fn progress(seen: &Seen<'_>, draft: &mut Draft, at: usize, kind: StepKind<'_>) -> Progress {
+    match kind {
+        StepKind::SetWeight(_) => set_weight(seen, draft),
+        StepKind::Pause(step) => pause::step(seen, draft, at, step),
+        StepKind::Analysis(_) => analysis::step(seen, draft, at),
+        StepKind::Plugin(step) => plugin::step(seen, draft, at, step),
+        StepKind::SetCanaryScale(_) if replicas::settled(seen, draft) => Progress::Done,
+        // Others are refused by validation, so that is not reached; what nobody carries out is not passed either.
+        _ => Progress::Waits,
+    }
 }
 
 /// Whether steps are worked on at all.
@@ -148,18 +182,28 @@ pub(crate) fn number(index: usize) -> i32 {
 
 /// A step in one line.
 pub(crate) fn describe(step: &CanaryStep) -> String {
-    match step.kind() {
-        Some(StepKind::SetWeight(weight)) => format!("setWeight: {weight}"),
-        Some(StepKind::Pause(pause)) => match &pause.duration {
+    let kinds = step.kinds();
+    let lines = kinds.iter().map(|kind| match kind {
+        StepKind::SetWeight(weight) => format!("setWeight: {weight}"),
+        StepKind::Pause(pause) => match &pause.duration {
             Some(text) => match duration::parse_int_or_string(text) {
                 Ok(duration) => format!("pause: {}", duration::format(duration)),
                 Err(_) => "pause".to_owned(),
             },
             None => "pause".to_owned(),
         },
-        Some(kind) => kind.key().to_owned(),
-        None => "invalid".to_owned(),
-    }
+        StepKind::SetCanaryScale(scale) => match (scale.replicas, scale.weight) {
+            _ if scale.match_traffic_weight == Some(true) => {
+                "setCanaryScale: matchTrafficWeight".to_owned()
+            }
+            (Some(replicas), _) => format!("setCanaryScale: {replicas} pods"),
+            (None, Some(weight)) => format!("setCanaryScale: {weight} %"),
+            (None, None) => "setCanaryScale".to_owned(),
+        },
+        StepKind::Plugin(step) => format!("plugin: {}", step.name),
+        kind => kind.key().to_owned(),
+    });
+    lines.collect::<Vec<String>>().join(", ")
 }
 
 #[cfg(test)]

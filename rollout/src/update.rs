@@ -8,7 +8,7 @@ use sluice_crds::rollout::RolloutStatus;
 use crate::draft::{Draft, EventSlot};
 use crate::plan::EventType;
 use crate::seen::Seen;
-use crate::{duration, hash, pause, steps};
+use crate::{blue_green, duration, hash, pause, steps};
 
 /// What is new since the status was written last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,12 +24,19 @@ pub(crate) fn changes(seen: &Seen<'_>) -> Changes {
     let status = seen.world.rollout.status.as_ref();
     let template = status.and_then(|status| status.current_pod_hash.as_ref());
     let steps = status.and_then(|status| status.current_step_hash.as_ref());
+    let was_blue_green = status.is_some_and(|status| status.blue_green.is_some());
     Changes {
         template: template != Some(&seen.sets.hash),
-        // Steps that nothing is remembered of (a status of another controller, or of another strategy) have not
-        // changed: an abort must not be forgotten for that.
-        steps: steps.is_some_and(|steps| *steps != hash::steps_hash(seen.steps())),
+        // Steps that nothing is remembered of, as in a status that another controller wrote or that was restored in
+        // part, have not changed: an abort must not be forgotten for that.
+        steps: (steps.is_some() || was_blue_green) && steps != steps_hash(seen).as_ref(),
     }
+}
+
+/// What tells the steps apart from others; a blue-green has none, so a change to it or from it is a change of steps.
+fn steps_hash(seen: &Seen<'_>) -> Option<String> {
+    let canary = seen.blue_green.is_none();
+    canary.then(|| hash::steps_hash(seen.steps()))
 }
 
 /// Starts from the first step when the template or the steps changed.
@@ -40,14 +47,19 @@ pub(crate) fn begin(seen: &Seen<'_>, draft: &mut Draft) {
     }
     let changes = changes(seen);
     let status = &mut draft.status;
-    status.current_step_hash = Some(hash::steps_hash(seen.steps()));
+    status.current_step_hash = steps_hash(seen);
     if !changes.template && !changes.steps {
         return;
     }
     status.current_pod_hash = Some(seen.sets.hash.clone());
     status.abort = None;
     status.promote_full = None;
+    if changes.template {
+        // The pods of a new revision are new.
+        status.restarted_at = seen.world.rollout.spec.restart_at.clone();
+    }
     pause::clear(status);
+    blue_green::forget_gate(status);
     if changes.template {
         status.aborted_at = None;
         let message = format!("Rollout updated to revision {}", seen.sets.revision());
@@ -73,8 +85,9 @@ pub(crate) fn begin(seen: &Seen<'_>, draft: &mut Draft) {
         if skip.is_some() { steps.len() } else { 0 },
     );
     // Nothing is skipped where nothing was under way.
+    let has_steps = seen.blue_green.is_none();
     let was_known = seen.world.rollout.status.as_ref().is_some_and(has_history);
-    if let Some(message) = skip.filter(|_| changes.template && was_known) {
+    if let Some(message) = skip.filter(|_| changes.template && was_known && has_steps) {
         draft.event(
             EventSlot::Skipped,
             EventType::Normal,

@@ -217,7 +217,7 @@ fn wanted(seen: &Seen<'_>, status: &RolloutStatus, route: &Route) -> Wanted {
     }
     let (steps, index) = (seen.steps(), steps::index(status, seen.steps()));
     let at = steps::weight_at(steps, index, seen.max_weight);
-    let ready = available(new) >= replicas::wanted(seen, status).new;
+    let ready = available(new) >= replicas::enough(seen, replicas::wanted(seen, status).new);
     if ready {
         return match index.min(steps.len()) {
             index if index == steps.len() => wanted(at, "all steps are done"),
@@ -298,8 +298,8 @@ fn split(seen: &Seen<'_>, route: &Route, canary: i32) -> Split {
     Split {
         max: seen.max_weight,
         canary,
-        canary_service: seen.canary.canary_service.clone().unwrap_or_default(),
-        stable_service: seen.canary.stable_service.clone().unwrap_or_default(),
+        canary_service: seen.canary_service_name().cloned().unwrap_or_default(),
+        stable_service: seen.stable_service_name().cloned().unwrap_or_default(),
         canary_hash,
         stable_hash: seen
             .sets

@@ -19,8 +19,11 @@ pub struct World<'a> {
     pub rollout: &'a Rollout,
     /// ReplicaSets in its namespace that it owns, or that have no owner and match its selector.
     pub replica_sets: &'a [ReplicaSet],
-    /// The Services that its strategy names and that exist, by name.
+    /// The Services that its strategy names and that exist, by name; and, at least after each change of the spec, those
+    /// of its namespace that are annotated as managed by it.
     pub services: &'a BTreeMap<String, Service>,
+    /// Live pods of its ReplicaSets; may be empty unless [`needs_pods`] says otherwise.
+    pub pods: &'a [Pod],
     /// AnalysisRuns that it owns.
     pub analysis_runs: &'a [AnalysisRun],
     /// Analysis templates of its namespace and of the cluster.
@@ -32,6 +35,89 @@ pub struct World<'a> {
     pub workload: Option<&'a Value>,
     /// Settings of the controller.
     pub settings: &'a Settings,
+}
+
+/// Whether decisions about a Rollout depend on its single pods: they get metadata of roles, or are to be restarted.
+#[must_use]
+pub fn needs_pods(rollout: &Rollout, replica_sets: &[ReplicaSet]) -> bool {
+    let spec = &rollout.spec;
+    let canary = spec
+        .canary()
+        .is_some_and(|it| it.canary_metadata.is_some() || it.stable_metadata.is_some());
+    let blue_green = spec
+        .blue_green()
+        .is_some_and(|it| it.active_metadata.is_some() || it.preview_metadata.is_some());
+    let injected = replica_sets.iter().any(|set| {
+        set.annotations
+            .contains_key(sluice_crds::names::EPHEMERAL_METADATA)
+    });
+    let restarted = rollout
+        .status
+        .as_ref()
+        .and_then(|status| status.restarted_at.as_ref());
+    let restarts = spec.restart_at.is_some() && spec.restart_at.as_ref() != restarted;
+    canary || blue_green || injected || restarts
+}
+
+/// A pod, reduced to what decisions depend on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pod {
+    /// `metadata.name`.
+    pub name: String,
+    /// `metadata.uid`.
+    pub uid: String,
+    /// `metadata.creationTimestamp`; the epoch when absent.
+    pub created: Timestamp,
+    /// Whether `metadata.deletionTimestamp` is set.
+    pub deleting: bool,
+    /// `metadata.labels`.
+    pub labels: BTreeMap<String, String>,
+    /// `metadata.annotations`.
+    pub annotations: BTreeMap<String, String>,
+    /// uid of the controlling owner, a ReplicaSet.
+    pub owner: Option<String>,
+}
+
+impl Pod {
+    /// Reads a `v1` Pod object; only its metadata is looked at.
+    ///
+    /// # Errors
+    /// When a field of the metadata has a wrong type; the error names the field.
+    pub fn from_object(object: &Value) -> Result<Self, DecodeError> {
+        let metadata = metadata(object)?;
+        Ok(Self {
+            created: created(&metadata),
+            deleting: metadata.deletion_timestamp.is_some(),
+            owner: controller(&metadata),
+            name: metadata.name.unwrap_or_default(),
+            uid: metadata.uid.unwrap_or_default(),
+            labels: metadata.labels.unwrap_or_default(),
+            annotations: metadata.annotations.unwrap_or_default(),
+        })
+    }
+}
+
+fn metadata(object: &Value) -> Result<sluice_crds::ObjectMeta, DecodeError> {
+    decode::decode(object.get("metadata").unwrap_or(&Value::Null)).map_err(|error| DecodeError {
+        field: format!("metadata.{}", error.field),
+        reason: error.reason,
+    })
+}
+
+fn created(metadata: &sluice_crds::ObjectMeta) -> Timestamp {
+    metadata
+        .creation_timestamp
+        .as_ref()
+        .map_or(Timestamp::UNIX_EPOCH, |time| time.0)
+}
+
+fn controller(metadata: &sluice_crds::ObjectMeta) -> Option<String> {
+    metadata
+        .owner_references
+        .iter()
+        .flatten()
+        .find(|owner| owner.controller == Some(true))
+        .map(|owner| owner.uid.clone())
 }
 
 /// Settings of the controller that decisions depend on.
@@ -82,13 +168,7 @@ impl ReplicaSet {
     /// # Errors
     /// When a field has a wrong type; the error names the field.
     pub fn from_object(object: &Value) -> Result<Self, DecodeError> {
-        let metadata: sluice_crds::ObjectMeta =
-            decode::decode(object.get("metadata").unwrap_or(&Value::Null)).map_err(|error| {
-                DecodeError {
-                    field: format!("metadata.{}", error.field),
-                    reason: error.reason,
-                }
-            })?;
+        let metadata = metadata(object)?;
         let number = |pointer: &str, default: i64| -> Result<i32, DecodeError> {
             let value = match object.pointer(pointer) {
                 None | Some(Value::Null) => default,
@@ -122,17 +202,9 @@ impl ReplicaSet {
                     .to_owned()
             });
         Ok(Self {
-            created: metadata
-                .creation_timestamp
-                .as_ref()
-                .map_or(Timestamp::UNIX_EPOCH, |time| time.0),
+            created: created(&metadata),
             deleting: metadata.deletion_timestamp.is_some(),
-            owner: metadata
-                .owner_references
-                .iter()
-                .flatten()
-                .find(|owner| owner.controller == Some(true))
-                .map(|owner| owner.uid.clone()),
+            owner: controller(&metadata),
             name: metadata.name.unwrap_or_default(),
             uid: metadata.uid.unwrap_or_default(),
             resource_version: metadata.resource_version.unwrap_or_default(),

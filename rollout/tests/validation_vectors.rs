@@ -32,6 +32,7 @@ fn errors_of_the_spec(rollout: &Rollout) -> Vec<String> {
         rollout,
         replica_sets: &[],
         services: &services,
+        pods: &[],
         analysis_runs: &[],
         templates: &Templates::new(),
         traffic: Ok(&[]),

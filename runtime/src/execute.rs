@@ -436,6 +436,35 @@ impl Executor {
         }
     }
 
+    /// Asks for the eviction of a pod with this uid. True when it goes, or is gone already; false when a disruption budget
+    /// does not allow it now.
+    ///
+    /// # Errors
+    /// See [`WriteError`].
+    pub async fn evict(&self, kind: &Kind, key: &Key, uid: &str) -> Result<bool, WriteError> {
+        let label = Label {
+            verb: "evict",
+            kind,
+            target: key,
+        };
+        let eviction = json!({
+            "apiVersion": "policy/v1",
+            "kind": "Eviction",
+            "metadata": { "name": &*key.name, "namespace": &*key.namespace },
+            "deleteOptions": { "preconditions": { "uid": uid } }
+        });
+        let body = serde_json::to_vec(&eviction).map_err(|error| api::malformed(label, &error))?;
+        let request = RequestBuilder::new(kind.collection_path(Some(&key.namespace)))
+            .create_subresource("eviction", &key.name, &PostParams::default(), body)
+            .map_err(|error| api::malformed(label, &error))?;
+        // A refusal is an answer: whoever asked looks again later.
+        match self.send(label, request, Retry::Never).await {
+            Ok(_) | Err(WriteError::Gone(_) | WriteError::Conflict(_)) => Ok(true),
+            Err(WriteError::Unavailable(error)) if error.code == 429 => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     async fn patch(
         &self,
         kind: &Kind,

@@ -128,6 +128,8 @@ pub static APP_PROJECT: Kind =
 pub static REPLICA_SET: Kind = Kind::namespaced("apps", "v1", "ReplicaSet", "replicasets");
 /// `apps/v1` Deployment.
 pub static DEPLOYMENT: Kind = Kind::namespaced("apps", "v1", "Deployment", "deployments");
+/// `v1` Pod.
+pub static POD: Kind = Kind::namespaced("", "v1", "Pod", "pods");
 /// `v1` PodTemplate.
 pub static POD_TEMPLATE: Kind = Kind::namespaced("", "v1", "PodTemplate", "podtemplates");
 /// `v1` Service.

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use sluice_analysis::plan::RunPlan;
 use sluice_analysis::template::Templates;
 use sluice_crds::analysis::{AnalysisRun, AnalysisTemplate, ClusterAnalysisTemplate};
+use sluice_crds::names::MANAGED_BY_ROLLOUTS;
 use sluice_crds::rollout::{Rollout, RolloutStatus};
 use sluice_rollout::request::{self, difference};
 use sluice_rollout::{Effect, EventNote, Plan, ReplicaSet, Service, Settings, World, invariants};
@@ -16,6 +17,7 @@ use crate::metrics::Metrics;
 use crate::requests;
 use crate::store::{Expected, Key, Part, Refusal, Store, text};
 use crate::view::View;
+use crate::workload::Workloads;
 
 /// One thing that a loop does to the cluster.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,6 +28,8 @@ pub enum Write {
         effect: Effect,
         /// Whether the decision knew of an abort; a cache may be behind the order of a person.
         aborted: bool,
+        /// `spec.replicas`, as the decision knew it.
+        replicas: i32,
     },
     /// The status of a Rollout.
     Status,
@@ -122,7 +126,7 @@ impl Controller {
         &mut self,
         key: &Key,
         store: &mut Store,
-        metrics: &Metrics,
+        metrics: &mut Metrics,
         faults: Faults,
         observe: &mut dyn FnMut(&Store, &Write),
     ) -> Pass {
@@ -135,7 +139,7 @@ impl Controller {
             observe,
         };
         let outcome = match key.kind.as_str() {
-            "Rollout" => self.rollout(key, &mut act),
+            "Rollout" => self.rollout(key, &mut metrics.workloads, &mut act),
             _ => self.run(key, metrics, &mut act),
         };
         for (key, version) in act.wrote {
@@ -155,7 +159,12 @@ impl Controller {
             .all(|(written, version)| self.view.version(&written.kind) >= *version)
     }
 
-    fn rollout(&mut self, key: &Key, act: &mut Act<'_>) -> Result<(), Pass> {
+    fn rollout(
+        &mut self,
+        key: &Key,
+        workloads: &mut Workloads,
+        act: &mut Act<'_>,
+    ) -> Result<(), Pass> {
         if !self.fresh(key) {
             return Err(Pass::Stale);
         }
@@ -182,14 +191,16 @@ impl Controller {
                 .map(|error| (error.field, error.message))
                 .collect::<Vec<_>>()),
         };
+        let pods = workloads.pods();
         let world = World {
             rollout: &rollout,
             replica_sets: &observed.replica_sets,
             services: &observed.services,
+            pods: &pods,
             analysis_runs: &observed.runs,
             templates: &observed.templates,
             traffic: traffic.as_deref().map_err(Vec::as_slice),
-            workload: None,
+            workload: observed.workload.as_ref(),
             settings: &self.settings,
         };
         let plan = sluice_rollout::decide(&world, act.store.now);
@@ -202,6 +213,7 @@ impl Controller {
         let what = |effect: &Effect| Write::Effect {
             effect: effect.clone(),
             aborted,
+            replicas: rollout.spec.replicas(),
         };
         let mut version = rollout
             .metadata
@@ -217,6 +229,24 @@ impl Controller {
                     act.write(&what(effect), |store| requests::edit_route(store, &edit))?;
                 }
                 continue;
+            }
+            match effect {
+                Effect::EvictPod { uid, .. } => {
+                    act.touch()?;
+                    workloads.evict(uid);
+                    continue;
+                }
+                Effect::PatchPod {
+                    uid,
+                    labels,
+                    annotations,
+                    ..
+                } => {
+                    act.touch()?;
+                    workloads.patch(uid, labels, annotations);
+                    continue;
+                }
+                _ => {}
             }
             let Some(request) = request::of_effect(&rollout, effect) else {
                 continue;
@@ -308,6 +338,17 @@ struct Act<'a> {
 }
 
 impl Act<'_> {
+    /// A write to a pod, which is no object of the store.
+    fn touch(&mut self) -> Result<(), Pass> {
+        let number = self.number;
+        self.number += 1;
+        if self.faults.crash_before == Some(number) {
+            return Err(Pass::Crashed(number));
+        }
+        self.writes += 1;
+        Ok(())
+    }
+
     fn write(
         &mut self,
         what: &Write,
@@ -341,6 +382,7 @@ struct Observed {
     services: BTreeMap<String, Service>,
     runs: Vec<AnalysisRun>,
     templates: Templates,
+    workload: Option<Value>,
 }
 
 impl Observed {
@@ -349,15 +391,24 @@ impl Observed {
         let uid = rollout.metadata.uid.clone().unwrap_or_default();
         let here = |object: &&Value| text(object, "/metadata/namespace") == namespace;
         let owned = |object: &&Value| text(object, "/metadata/ownerReferences/0/uid") == uid;
-        let names: Vec<String> = rollout
-            .spec
-            .canary()
+        let own = rollout.metadata.name.as_ref();
+        let canary = rollout.spec.canary();
+        let blue_green = rollout.spec.blue_green();
+        let names: Vec<&String> = canary
             .map(|canary| [&canary.canary_service, &canary.stable_service])
             .into_iter()
+            .chain(
+                canary
+                    .and_then(|canary| canary.ping_pong.as_ref())
+                    .map(|pair| [&pair.ping_service, &pair.pong_service]),
+            )
+            .chain(blue_green.map(|strategy| [&strategy.active_service, &strategy.preview_service]))
             .flatten()
             .flatten()
-            .cloned()
             .collect();
+        let managed = |service: &Service| {
+            own.is_some() && service.annotations.get(MANAGED_BY_ROLLOUTS) == own
+        };
         let mut templates = Templates::new();
         for object in view.list("AnalysisTemplate").filter(here) {
             if let Ok(template) = serde_json::from_value::<AnalysisTemplate>(object.clone()) {
@@ -370,7 +421,13 @@ impl Observed {
                 templates.insert_cluster(text(object, "/metadata/name"), template.spec);
             }
         }
+        let reference = rollout.spec.workload_ref.as_ref();
+        let workload = reference.and_then(|reference| {
+            let (kind, name) = (reference.kind.as_deref()?, reference.name.as_deref()?);
+            view.get(&Key::new(kind, &namespace, name)).cloned()
+        });
         Self {
+            workload,
             replica_sets: view
                 .list("ReplicaSet")
                 .filter(here)
@@ -381,7 +438,7 @@ impl Observed {
                 .list("Service")
                 .filter(here)
                 .map(Service::from_object)
-                .filter(|service| names.contains(&service.name))
+                .filter(|service| names.contains(&&service.name) || managed(service))
                 .map(|service| (service.name.clone(), service))
                 .collect(),
             runs: view

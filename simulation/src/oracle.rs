@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 use sluice_crds::names;
-use sluice_crds::rollout::Rollout;
-use sluice_rollout::Effect;
+use sluice_crds::rollout::{BlueGreenStrategy, Rollout, RolloutStatus};
+use sluice_rollout::{Effect, Pod};
 
 use crate::controller::Write;
 use crate::store::{Key, Store, text};
@@ -44,13 +44,16 @@ impl Oracle {
         rollout: &Rollout,
         write: &Write,
     ) -> Option<Broken> {
+        if let Some(broken) = workload(store, key, rollout, write) {
+            return Some(broken);
+        }
+        if let Some(strategy) = rollout.spec.blue_green() {
+            return blue_green(store, key, rollout, strategy, write);
+        }
         let canary = rollout.spec.canary()?;
         let status = rollout.status.clone().unwrap_or_default();
         let broken = |promise, seen: String| Some(Broken { promise, seen });
-        let services = [&canary.canary_service, &canary.stable_service];
-        let [Some(canary_service), Some(stable_service)] = services else {
-            return None;
-        };
+        let (canary_service, stable_service) = sides(rollout)?;
         let (canary_weight, stable_weight) =
             weights(store, rollout, canary_service, stable_service)?;
         let max = i64::from(canary.max_weight());
@@ -60,14 +63,18 @@ impl Oracle {
                 format!("{canary_weight} + {stable_weight} ≠ {max}"),
             );
         }
-        let before = self.weights.insert(key.clone(), canary_weight).unwrap_or(0);
+        // By Service, since a pair may swap roles.
+        let side = Key::new("Service", &key.namespace, canary_service);
+        let before = self.weights.insert(side, canary_weight).unwrap_or(0);
         let raised = canary_weight > before;
+        // An abort that was ordered before the present template was looked at belongs to the one before.
         let moves = matches!(
             write,
             Write::Effect {
-                effect: Effect::SetTraffic(_),
-                aborted: true
-            }
+                effect: Effect::SetTraffic(split),
+                aborted: true,
+                ..
+            } if split.canary_hash == status.current_pod_hash
         );
         if raised && moves && status.aborted() {
             return broken(
@@ -81,6 +88,7 @@ impl Oracle {
             write,
             Write::Effect {
                 effect: Effect::ScaleReplicaSet { to: 0, .. },
+                replicas: 1..,
                 ..
             }
         );
@@ -112,7 +120,7 @@ impl Oracle {
 
     /// Judges the state in which nothing happens any more.
     #[must_use]
-    pub fn at_rest(&self, store: &Store) -> Option<Broken> {
+    pub fn at_rest(&self, store: &Store, pods: &[Pod]) -> Option<Broken> {
         for object in store.list("Rollout") {
             let Ok(rollout) = serde_json::from_value::<Rollout>(object.clone()) else {
                 continue;
@@ -138,6 +146,27 @@ impl Oracle {
             {
                 return broken("a Rollout is Degraded only for a reason", message);
             }
+            let restart_at = rollout.spec.restart_at.clone();
+            let stable = rollout
+                .spec
+                .canary()
+                .and_then(|it| it.stable_metadata.as_ref());
+            let active = rollout.spec.blue_green();
+            let role = stable.or_else(|| active?.active_metadata.as_ref());
+            let wanted = role.and_then(|role| role.labels.as_ref()?.get("role"));
+            let other = pods.iter().find(|pod| pod.labels.get("role") != wanted);
+            if let Some(pod) = other.filter(|_| phase == "Healthy") {
+                return broken(
+                    "at rest every pod has the metadata of its role",
+                    format!("{}: {:?}, not {wanted:?}", pod.name, pod.labels),
+                );
+            }
+            if phase == "Healthy" && restart_at != status.restarted_at {
+                return broken(
+                    "at rest every restart is done",
+                    format!("{restart_at:?} ≠ {:?}", status.restarted_at),
+                );
+            }
             if phase == "Healthy" {
                 let pods: i64 = store
                     .list("ReplicaSet")
@@ -152,10 +181,20 @@ impl Oracle {
                     );
                 }
             }
-            if let Some(canary) = rollout.spec.canary()
-                && let (Some(canary_service), Some(stable_service)) =
-                    (&canary.canary_service, &canary.stable_service)
-            {
+            if let Some(strategy) = rollout.spec.blue_green() {
+                let key = Key::of(object);
+                let active = strategy.active_service.as_deref().unwrap_or_default();
+                let set = selected(store, &key, active);
+                let hash = set.map(|set| hash_of(set).to_owned());
+                let settled = phase == "Healthy" || status.aborted();
+                if settled && hash != status.stable_rs {
+                    return broken(
+                        "at rest the active Service selects the stable revision",
+                        format!("{hash:?} ≠ {:?}", status.stable_rs),
+                    );
+                }
+            }
+            if let Some((canary_service, stable_service)) = sides(&rollout) {
                 let now = weights(store, &rollout, canary_service, stable_service);
                 let settled = phase == "Healthy" || status.aborted();
                 if let Some((weight, _)) = now.filter(|(weight, _)| settled && *weight != 0) {
@@ -168,6 +207,100 @@ impl Oracle {
         }
         None
     }
+}
+
+/// What a Deployment has left, and the pods that the Rollout asks for, are as many as are wanted.
+fn workload(store: &Store, key: &Key, rollout: &Rollout, write: &Write) -> Option<Broken> {
+    let Write::Effect {
+        effect: Effect::ScaleWorkload { name, to, .. },
+        replicas,
+        ..
+    } = write
+    else {
+        return None;
+    };
+    let wanted = i64::from((*replicas).min(rollout.spec.replicas()));
+    let pods: i64 = store
+        .list("ReplicaSet")
+        .filter(|set| owned(set, rollout))
+        .filter_map(|set| set.pointer("/spec/replicas")?.as_i64())
+        .sum();
+    let seen = format!("{key}: {name} has {to} pods left beside {pods} of {wanted}");
+    (pods + i64::from(*to) < wanted).then_some(Broken {
+        promise: "a workload that is taken over makes no more room than is taken",
+        seen,
+    })
+}
+
+/// The Services of the canary and the stable side, as the status says.
+fn sides(rollout: &Rollout) -> Option<(&str, &str)> {
+    let canary = rollout.spec.canary()?;
+    let status = rollout.status.as_ref();
+    let (canary, stable) = match &canary.ping_pong {
+        None => (&canary.canary_service, &canary.stable_service),
+        Some(pair) => {
+            let state = status.and_then(|status| status.canary.as_ref());
+            let stable = state.and_then(|state| state.stable_ping_pong.as_deref());
+            if stable == Some("ping") {
+                (&pair.pong_service, &pair.ping_service)
+            } else {
+                (&pair.ping_service, &pair.pong_service)
+            }
+        }
+    };
+    canary.as_deref().zip(stable.as_deref())
+}
+
+/// The promises of a blue-green: what the active Service selects has pods, and a revision that is not stable yet has all
+/// of them when it is switched to.
+fn blue_green(
+    store: &Store,
+    key: &Key,
+    rollout: &Rollout,
+    strategy: &BlueGreenStrategy,
+    write: &Write,
+) -> Option<Broken> {
+    let Write::Effect {
+        effect,
+        aborted,
+        replicas: replicas @ 1..,
+    } = write
+    else {
+        return None;
+    };
+    let active = strategy.active_service.as_deref()?;
+    let set = selected(store, key, active)?;
+    let pods = set.pointer("/spec/replicas").and_then(Value::as_i64)?;
+    let broken = |promise| {
+        let name = text(set, "/metadata/name");
+        let seen =
+            format!("{active} selects {name} with {pods} of {replicas} pods after {write:?}");
+        Some(Broken { promise, seen })
+    };
+    let switches = matches!(effect, Effect::SelectPods { service, .. } if service == active);
+    let takes_away = matches!(effect, Effect::ScaleReplicaSet { to: 0, .. });
+    if (switches || takes_away) && pods == 0 && rollout.spec.replicas() > 0 {
+        return broken("the active Service never selects what is scaled away");
+    }
+    let status = rollout.status.as_ref();
+    let stable = status.and_then(|status| status.stable_rs.as_deref());
+    if switches && stable.is_some_and(|stable| stable != hash_of(set)) {
+        if *aborted && status.is_some_and(RolloutStatus::aborted) {
+            return broken("an update that is given up is not switched to");
+        }
+        if pods < i64::from(*replicas) {
+            return broken("a new revision is whole when it is switched to");
+        }
+    }
+    None
+}
+
+fn hash_of(set: &Value) -> &str {
+    let labels = set.pointer("/metadata/labels");
+    labels
+        .and_then(|labels| labels.get(names::POD_TEMPLATE_HASH))
+        .and_then(Value::as_str)
+        .unwrap_or_default()
 }
 
 fn owned(object: &Value, rollout: &Rollout) -> bool {

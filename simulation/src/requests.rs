@@ -43,6 +43,8 @@ pub fn send(store: &mut Store, request: &Request) -> Result<Value, Refusal> {
             };
             store.merge(&key(target), part, &expected, patch)
         }
+        // Pods are not objects of the store.
+        Request::Evict { target, .. } => Err(Refusal::NotFound(key(target))),
         Request::Delete {
             target,
             precondition,

@@ -44,7 +44,7 @@ pub enum Step {
         /// Which ReplicaSet, modulo their number.
         nth: usize,
     },
-    /// Prometheus goes away, or comes back.
+    /// Prometheus goes away and disruption budgets refuse evictions, or both are over.
     Outage(bool),
     /// A person, or Git, changes the Rollout.
     Order(Order),
@@ -67,17 +67,22 @@ pub enum Order {
     Scale(i32),
     /// `spec.paused`.
     Pause(bool),
+    /// `restart`.
+    Restart,
+    /// Another strategy, by number, where the fixture has several.
+    Strategy(usize),
     /// An annotation that means nothing: the resourceVersion changes.
     Touch,
 }
 
 /// Kinds whose caches lag on their own.
-pub const KINDS: [&str; 5] = [
+pub const KINDS: [&str; 6] = [
     "Rollout",
     "ReplicaSet",
     "Service",
     "HTTPRoute",
     "AnalysisRun",
+    "Deployment",
 ];
 
 /// Makes a schedule.
@@ -91,7 +96,7 @@ fn step(random: &mut Random) -> Step {
     let small = |random: &mut Random, bound| usize::try_from(random.below(bound)).unwrap_or(0);
     match random.below(100) {
         0..15 => Step::Deliver {
-            kind: small(random, 5),
+            kind: small(random, 6),
             changes: 1 + small(random, 3),
         },
         15..30 => Step::CatchUp,
@@ -121,6 +126,8 @@ fn step(random: &mut Random) -> Step {
             10..11 => Order::PromoteFull,
             11..13 => Order::Scale(i32::try_from(random.below(7)).unwrap_or(1)),
             13..14 => Order::Pause(random.one_in(2)),
+            14..15 => Order::Strategy(small(random, 3)),
+            15..16 if random.one_in(2) => Order::Restart,
             _ => Order::Touch,
         }),
     }
@@ -135,7 +142,10 @@ pub struct Cluster {
     pub controller: Controller,
     /// Prometheus and the pods.
     pub metrics: Metrics,
+    /// Strategies that [`Order::Strategy`] chooses from.
+    pub strategies: Vec<Value>,
     rollout: Key,
+    workload: Option<Key>,
     oracle: Oracle,
     /// Decisions so far.
     pub decisions: u64,
@@ -147,9 +157,13 @@ impl Cluster {
     pub fn new(objects: &[Value], metrics: Metrics, now: Timestamp) -> Self {
         let mut store = Store::new(now);
         let mut rollout = Key::new("Rollout", "", "");
+        let mut workload = None;
         for object in objects {
             if Key::of(object).kind == "Rollout" {
                 rollout = Key::of(object);
+            }
+            if Key::of(object).kind == "Deployment" {
+                workload = Some(Key::of(object));
             }
             // Two objects of one name would be a defect of the fixture; the run shows it at once.
             let _ = store.create(object.clone());
@@ -158,7 +172,9 @@ impl Cluster {
             store,
             controller: Controller::default(),
             metrics,
+            strategies: Vec::new(),
             rollout,
+            workload,
             oracle: Oracle::default(),
             decisions: 0,
         }
@@ -207,7 +223,7 @@ impl Cluster {
                     self.metrics.workloads.crash(set, self.store.now);
                 }
             }
-            Step::Outage(outage) => self.metrics.outage = outage,
+            Step::Outage(outage) => self.disturb(outage),
             Step::Order(order) => self.order(order),
         }
         Ok(())
@@ -226,14 +242,24 @@ impl Cluster {
                 broken = oracle.after(store, write);
             }
         };
-        let pass = self
-            .controller
-            .pass(key, &mut self.store, &self.metrics, faults, &mut observe);
+        let pass = self.controller.pass(
+            key,
+            &mut self.store,
+            &mut self.metrics,
+            faults,
+            &mut observe,
+        );
         self.store.collect_garbage();
         if let Pass::Crashed(_) = pass {
             self.controller.restart(&self.store);
         }
         broken.map_or(Ok(pass), Err)
+    }
+
+    /// Neither metrics nor evictions, or both again.
+    fn disturb(&mut self, outage: bool) {
+        self.metrics.outage = outage;
+        self.metrics.workloads.refuses_evictions = outage;
     }
 
     fn advance(&mut self, by: SignedDuration) {
@@ -256,9 +282,11 @@ impl Cluster {
                         *value = json!(image);
                     }
                 };
+                // Where the template comes from another object, that one is changed.
+                let target = self.workload.as_ref().unwrap_or(&self.rollout);
                 let _ = self
                     .store
-                    .edit(&self.rollout, Part::Main, &Expected::default(), edit);
+                    .edit(target, Part::Main, &Expected::default(), edit);
                 return;
             }
             Order::Abort => status(json!({ "abort": true })),
@@ -267,6 +295,24 @@ impl Cluster {
             Order::PromoteFull => status(json!({ "promoteFull": true })),
             Order::Scale(replicas) => spec(json!({ "replicas": replicas })),
             Order::Pause(paused) => spec(json!({ "paused": paused })),
+            Order::Strategy(number) => {
+                let Some(strategy) = self.strategies.get(number).cloned() else {
+                    return;
+                };
+                let edit = |object: &mut Value| {
+                    if let Some(spec) = object.get_mut("spec").and_then(Value::as_object_mut) {
+                        spec.insert("strategy".to_owned(), strategy);
+                    }
+                };
+                let _ = self
+                    .store
+                    .edit(&self.rollout, Part::Main, &Expected::default(), edit);
+                return;
+            }
+            Order::Restart => {
+                let now = self.store.now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+                spec(json!({ "restartAt": now }))
+            }
             Order::Touch => {
                 let version = self.store.version().to_string();
                 (
@@ -286,7 +332,7 @@ impl Cluster {
     /// # Errors
     /// When it does not come to rest, or what rests there is not as promised.
     pub fn come_to_rest(&mut self) -> Result<(), Broken> {
-        self.metrics.outage = false;
+        self.disturb(false);
         self.order(Order::Pause(false));
         self.controller.restart(&self.store);
         for _ in 0..4_000 {
@@ -296,7 +342,11 @@ impl Cluster {
             // Nothing to do now: on to the next moment at which something is due.
             match self.next_due() {
                 Some(at) => self.store.now = at,
-                None => return self.oracle.at_rest(&self.store).map_or(Ok(()), Err),
+                None => {
+                    let pods = self.metrics.workloads.pods();
+                    let broken = self.oracle.at_rest(&self.store, &pods);
+                    return broken.map_or(Ok(()), Err);
+                }
             }
         }
         let last = self

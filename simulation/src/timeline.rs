@@ -305,6 +305,14 @@ fn seen(cluster: &Cluster) -> (Option<i64>, (i64, i64), (i64, i64)) {
     let max = number("/spec/strategy/canary/trafficRouting/maxTrafficWeight")
         .filter(|max| *max > 0)
         .unwrap_or(100);
+    if rollout
+        .pointer("/spec/strategy/blueGreen")
+        .is_some_and(|strategy| !strategy.is_null())
+    {
+        let active = text(&rollout, "/status/blueGreen/activeSelector");
+        let switched = !active.is_empty() && active == current;
+        return (Some(if switched { 100 } else { 0 }), new, old);
+    }
     let share = number("/status/canary/weights/canary/weight").map(|weight| {
         // The new revision is behind the stable Service once it is promoted.
         let promoted = text(&rollout, "/status/stableRS") == current;

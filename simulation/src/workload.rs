@@ -1,7 +1,7 @@
 //! ReplicaSets and their pods in virtual time: what the built-in controllers and the kubelet do in a real cluster.
 //!
 //! Pods are not objects here, only what a ReplicaSet's status is counted from: each is created, becomes ready after a
-//! time that depends on its image, and may crash. The pod that is taken away first is the least ready, then the newest,
+//! time that depends on its image, may crash, be evicted, or get other labels; caches of them do not lag. The pod that is taken away first is the least ready, then the newest,
 //! as the ReplicaSet controller does it.
 
 use std::collections::BTreeMap;
@@ -32,6 +32,7 @@ impl Default for Behaviour {
 #[derive(Debug, Clone)]
 struct Pod {
     ready_at: Option<Timestamp>,
+    seen: sluice_rollout::Pod,
 }
 
 /// All pods, by the uid of their ReplicaSet.
@@ -39,7 +40,10 @@ struct Pod {
 pub struct Workloads {
     /// Behaviour by image; others behave as [`Behaviour::default`].
     pub images: BTreeMap<String, Behaviour>,
+    /// Whether disruption budgets refuse evictions.
+    pub refuses_evictions: bool,
     pods: BTreeMap<String, Vec<Pod>>,
+    made: u64,
 }
 
 impl Workloads {
@@ -75,7 +79,9 @@ impl Workloads {
             let ready_at = behaviour
                 .ready_after
                 .and_then(|after| now.checked_add(after).ok());
-            pods.push(Pod { ready_at });
+            self.made += 1;
+            let seen = pod(set, self.made, now);
+            pods.push(Pod { ready_at, seen });
         }
         let min_ready = SignedDuration::from_secs(number(set, "/spec/minReadySeconds", 0) as i64);
         let since = |pod: &Pod, delay: SignedDuration| {
@@ -117,6 +123,37 @@ impl Workloads {
         }
     }
 
+    /// All pods, as they are seen.
+    #[must_use]
+    pub fn pods(&self) -> Vec<sluice_rollout::Pod> {
+        let all = self.pods.values().flatten();
+        all.map(|pod| pod.seen.clone()).collect()
+    }
+
+    /// Lets a pod go, unless a budget refuses it; its ReplicaSet makes another one.
+    pub fn evict(&mut self, uid: &str) {
+        if self.refuses_evictions {
+            return;
+        }
+        for pods in self.pods.values_mut() {
+            pods.retain(|pod| pod.seen.uid != uid);
+        }
+    }
+
+    /// Changes labels and annotations of a pod.
+    pub fn patch(
+        &mut self,
+        uid: &str,
+        labels: &BTreeMap<String, Option<String>>,
+        annotations: &BTreeMap<String, Option<String>>,
+    ) {
+        let pod = self.pods.values_mut().flatten();
+        for pod in pod.filter(|pod| pod.seen.uid == uid) {
+            merge(&mut pod.seen.labels, labels);
+            merge(&mut pod.seen.annotations, annotations);
+        }
+    }
+
     /// Pods of a ReplicaSet that are ready at a time.
     #[must_use]
     pub fn ready(&self, set: &Value, now: Timestamp) -> usize {
@@ -151,6 +188,35 @@ impl Workloads {
             }
         }
         next
+    }
+}
+
+fn merge(into: &mut BTreeMap<String, String>, changes: &BTreeMap<String, Option<String>>) {
+    for (key, value) in changes {
+        match value {
+            Some(value) => into.insert(key.clone(), value.clone()),
+            None => into.remove(key),
+        };
+    }
+}
+
+/// A new pod of a ReplicaSet.
+fn pod(set: &Value, number: u64, now: Timestamp) -> sluice_rollout::Pod {
+    let map = |pointer: &str| {
+        let map = set.pointer(pointer).and_then(Value::as_object);
+        map.into_iter()
+            .flatten()
+            .filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())))
+            .collect()
+    };
+    sluice_rollout::Pod {
+        name: format!("{}-{number}", text(set, "/metadata/name")),
+        uid: format!("pod-{number}"),
+        created: now,
+        deleting: false,
+        labels: map("/spec/template/metadata/labels"),
+        annotations: map("/spec/template/metadata/annotations"),
+        owner: Some(text(set, "/metadata/uid").to_owned()),
     }
 }
 

@@ -5,7 +5,7 @@ use sluice_simulation::{fixtures, soak};
 
 #[test]
 fn no_promise_is_broken_in_the_schedules_of_the_first_seeds() {
-    let played = soak::many(1, |played| played.schedules < 600)
+    let played = soak::many(1, |played| played.schedules < 1_350)
         .unwrap_or_else(|failure| panic!("{failure}"));
     println!(
         "{} schedules, {} decisions",

@@ -303,6 +303,11 @@ fn effect_text(effect: &Effect) -> String {
         } => format!("ReplicaSet {name} is taken over"),
         Effect::UpdateReplicaSet { name, .. } => format!("ReplicaSet {name} changes"),
         Effect::DeleteReplicaSet { name, .. } => format!("ReplicaSet {name} is deleted"),
+        Effect::PatchPod { name, .. } => format!("Pod {name} gets the metadata of its role"),
+        Effect::EvictPod { name, .. } => format!("Pod {name} is evicted"),
+        Effect::ScaleWorkload { name, from, to, .. } => {
+            format!("Deployment {name} goes from {from} to {to} pods")
+        }
         Effect::SelectPods {
             service,
             hash: Some(hash),

@@ -183,6 +183,7 @@ impl Snapshot {
             rollout: &self.rollout,
             replica_sets: &sets,
             services: &self.services,
+            pods: &[],
             analysis_runs: &self.runs,
             templates: &self.templates,
             traffic: traffic.as_deref().map_err(Vec::as_slice),

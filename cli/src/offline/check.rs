@@ -390,6 +390,7 @@ fn validated(
         rollout,
         replica_sets: &[],
         services,
+        pods: &[],
         analysis_runs: &[],
         templates,
         traffic: if errors.is_empty() {

@@ -15,10 +15,11 @@ use sluice_crds::names::{MANAGED_BY_ROLLOUTS, POD_TEMPLATE_HASH};
 use sluice_rollout::plan::NewReplicaSet;
 use sluice_rollout::{Effect, EventType, Plan, Precondition, World, invariants};
 use sluice_runtime::events::Severity;
-use sluice_runtime::kind::{ANALYSIS_RUN, Kind, REPLICA_SET, ROLLOUT, SERVICE};
+use sluice_runtime::kind::{ANALYSIS_RUN, DEPLOYMENT, Kind, POD, REPLICA_SET, ROLLOUT, SERVICE};
 use sluice_runtime::{Cache, Key, Must, Object, WriteError, Written};
 
 use super::observe::Observed;
+use super::watches::Watches;
 use super::{Rollouts, describe, route};
 
 /// Why a plan was not carried out to its end.
@@ -130,6 +131,7 @@ impl Act<'_> {
                 annotations,
                 adopt,
                 min_ready_seconds,
+                template,
             } => {
                 let mut patch = json!({"metadata": metadata(annotations)});
                 if *adopt {
@@ -138,7 +140,55 @@ impl Act<'_> {
                 if let Some(seconds) = min_ready_seconds {
                     patch["spec"] = json!({"minReadySeconds": seconds});
                 }
+                if let Some(template) = template {
+                    patch["spec"]["template"] = template.clone();
+                }
                 self.patch_set(name, precondition, patch).await
+            }
+            Effect::PatchPod {
+                name,
+                uid,
+                labels,
+                annotations,
+            } => {
+                let patch = json!({"metadata": {"labels": labels, "annotations": annotations}});
+                let key = self.key(name);
+                let executor = &self.rollouts.ctx.executor;
+                match executor.merge(&POD, &key, &Must::be_uid(uid), patch).await {
+                    Ok(written) => {
+                        self.remember_named(&POD, key, &written);
+                        Ok(())
+                    }
+                    // Its successor is made with the metadata of the set.
+                    Err(WriteError::Gone(_) | WriteError::Conflict(_)) => Ok(()),
+                    Err(error) => Err(error.into()),
+                }
+            }
+            Effect::EvictPod { name, uid } => {
+                let executor = &self.rollouts.ctx.executor;
+                let goes = executor.evict(&POD, &self.key(name), uid).await?;
+                if !goes {
+                    tracing::info!(
+                        rollout = %self.observed.object.key, pod = name,
+                        "a disruption budget does not allow the eviction now"
+                    );
+                }
+                Ok(())
+            }
+            Effect::ScaleWorkload {
+                name,
+                precondition,
+                to,
+                ..
+            } => {
+                let key = self.key(name);
+                let patch = json!({"spec": {"replicas": to}});
+                let executor = &self.rollouts.ctx.executor;
+                let written = executor
+                    .merge(&DEPLOYMENT, &key, &must(precondition), patch)
+                    .await?;
+                self.remember_named(&DEPLOYMENT, key, &written);
+                Ok(())
             }
             Effect::DeleteReplicaSet { name, precondition } => {
                 self.delete(
@@ -154,8 +204,10 @@ impl Act<'_> {
                 precondition,
                 hash,
             } => {
+                // One that serves from every pod again is nobody's.
+                let manager = hash.as_ref().map(|_| &*self.observed.object.key.name);
                 let patch = json!({
-                    "metadata": {"annotations": {MANAGED_BY_ROLLOUTS: &*self.observed.object.key.name}},
+                    "metadata": {"annotations": {MANAGED_BY_ROLLOUTS: manager}},
                     "spec": {"selector": {POD_TEMPLATE_HASH: hash}},
                 });
                 let key = self.key(service);
@@ -346,6 +398,13 @@ impl Act<'_> {
         self.rollouts
             .freshness
             .wrote(work, cache, target, &written.uid, &written.resource_version);
+    }
+
+    /// The same for an object of a kind that is watched only when it is named.
+    fn remember_named(&self, kind: &Kind, target: Key, written: &Written) {
+        if let Some(cache) = Watches::named_if_started(&self.rollouts.ctx.caches, kind) {
+            self.remember(&cache, target, written);
+        }
     }
 
     fn key(&self, name: &str) -> Key {

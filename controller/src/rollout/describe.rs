@@ -22,6 +22,11 @@ pub(crate) fn effect(effect: &Effect) -> String {
         } => format!("Take over ReplicaSet {name}"),
         Effect::UpdateReplicaSet { name, .. } => format!("Update ReplicaSet {name}"),
         Effect::DeleteReplicaSet { name, .. } => format!("Delete ReplicaSet {name}"),
+        Effect::PatchPod { name, .. } => format!("Label Pod {name}"),
+        Effect::EvictPod { name, .. } => format!("Evict Pod {name}"),
+        Effect::ScaleWorkload { name, from, to, .. } => {
+            format!("Scale Deployment {name} from {from} to {to}")
+        }
         Effect::SelectPods {
             service,
             hash: Some(hash),

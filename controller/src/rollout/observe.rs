@@ -12,10 +12,12 @@ use sluice_crds::analysis::{
     AnalysisRun, AnalysisRunStatus, AnalysisTemplate, AnalysisTemplateRef, ClusterAnalysisTemplate,
 };
 use sluice_crds::decode::DecodeError;
-use sluice_crds::rollout::Rollout;
+use sluice_crds::names::MANAGED_BY_ROLLOUTS;
+use sluice_crds::rollout::{Rollout, RolloutStatus};
 use sluice_crds::split::ObservedSplit;
 use sluice_crds::{LabelSelector, ObjectMeta};
-use sluice_rollout::{ReplicaSet, Service, Settings, World};
+use sluice_rollout::world::needs_pods;
+use sluice_rollout::{Pod, ReplicaSet, Service, Settings, World};
 use sluice_runtime::kind::{DEPLOYMENT, POD_TEMPLATE, REPLICA_SET, SERVICE};
 use sluice_runtime::{Cache, Caches, Key, Object, SyncState};
 use sluice_traffic::ObjectRef;
@@ -32,6 +34,7 @@ pub(crate) struct Observed {
     pub(crate) rollout: Rollout,
     replica_sets: Vec<ReplicaSet>,
     services: BTreeMap<String, Service>,
+    pods: Vec<Pod>,
     runs: Vec<AnalysisRun>,
     templates: Templates,
     traffic: Result<Vec<ObservedSplit>, Vec<(String, String)>>,
@@ -63,6 +66,7 @@ impl Observed {
             rollout: &self.rollout,
             replica_sets: &self.replica_sets,
             services: &self.services,
+            pods: &self.pods,
             analysis_runs: &self.runs,
             templates: &self.templates,
             traffic: self.traffic.as_deref().map_err(Vec::as_slice),
@@ -103,7 +107,8 @@ pub(crate) fn observe(watches: &Watches, caches: &Caches, object: &Arc<Object>) 
         Ok(sets) => sets,
         Err(why) => return Sight::Unreadable(why),
     };
-    let services = services(watches, &rollout, namespace, &mut named);
+    let mut services = services(watches, &rollout, namespace, &mut named);
+    left_services(watches, &rollout, namespace, &mut services);
     let referenced = sluice_traffic::referenced(&rollout);
     let routed: Vec<ObjectRef> = referenced
         .as_ref()
@@ -127,6 +132,18 @@ pub(crate) fn observe(watches: &Watches, caches: &Caches, object: &Arc<Object>) 
     if let Some(sight) = unsettled(caches_needed.chain(workload.iter().map(|(cache, _)| cache))) {
         return sight;
     }
+    let pods = if needs_pods(&rollout, &replica_sets) {
+        let cache = Watches::pods(caches);
+        if let Some(sight) = unsettled([&cache]) {
+            return sight;
+        }
+        match pods(&cache, &replica_sets) {
+            Ok(pods) => pods,
+            Err(why) => return Sight::Unreadable(why),
+        }
+    } else {
+        Vec::new()
+    };
     let routes: Vec<(ObjectRef, Value)> = route_caches
         .into_iter()
         .filter_map(|(object, cache)| {
@@ -163,6 +180,7 @@ pub(crate) fn observe(watches: &Watches, caches: &Caches, object: &Arc<Object>) 
         rollout,
         replica_sets,
         services,
+        pods,
         traffic,
         routes,
     }))
@@ -203,6 +221,17 @@ fn replica_sets(
         }
     }
     Ok(sets)
+}
+
+/// The live pods of these sets.
+fn pods(cache: &Cache, sets: &[ReplicaSet]) -> Result<Vec<Pod>, String> {
+    sets.iter()
+        .flat_map(|set| cache.owned_by(&set.uid))
+        .map(|cached| {
+            Pod::from_object(&cached.value())
+                .map_err(|error| format!("Pod {} cannot be read: {error}", cached.key))
+        })
+        .collect()
 }
 
 /// Whether a label selector selects these labels. An empty or malformed one selects nothing here: it is only asked
@@ -257,6 +286,31 @@ fn services(
             Some((name.to_owned(), service))
         })
         .collect()
+}
+
+/// Services that this Rollout manages and may not name any more. Only a change of the spec can leave one behind, so the
+/// namespace is looked through no more often than that, and while the spec cannot be carried out.
+fn left_services(
+    watches: &Watches,
+    rollout: &Rollout,
+    namespace: &str,
+    services: &mut BTreeMap<String, Service>,
+) {
+    let generation = rollout.metadata.generation.map(|number| number.to_string());
+    let status = rollout.status.as_ref();
+    let looked_at = |status: &RolloutStatus| {
+        status.observed_generation == generation && status.condition("InvalidSpec").is_none()
+    };
+    if status.is_none_or(looked_at) {
+        return;
+    }
+    let own = rollout.metadata.name.as_ref();
+    for cached in watches.services.in_namespace(namespace) {
+        let service = Service::from_object(&cached.value());
+        if own.is_some() && service.annotations.get(MANAGED_BY_ROLLOUTS) == own {
+            services.entry(service.name.clone()).or_insert(service);
+        }
+    }
 }
 
 /// The cache in which the workload of `workloadRef` is, and its key there. A kind that cannot be referred to is the

@@ -9,7 +9,8 @@ use std::sync::Arc;
 use sluice_crds::names::POD_TEMPLATE_HASH;
 use sluice_runtime::cache::{Change, Subscriber};
 use sluice_runtime::kind::{
-    ANALYSIS_RUN, ANALYSIS_TEMPLATE, CLUSTER_ANALYSIS_TEMPLATE, Kind, REPLICA_SET, ROLLOUT, SERVICE,
+    ANALYSIS_RUN, ANALYSIS_TEMPLATE, CLUSTER_ANALYSIS_TEMPLATE, Kind, POD, REPLICA_SET, ROLLOUT,
+    SERVICE,
 };
 use sluice_runtime::projection;
 use sluice_runtime::watch::WatchOptions;
@@ -98,6 +99,18 @@ impl Watches {
     pub(crate) fn named(&self, caches: &Caches, kind: &Kind) -> Arc<Cache> {
         let subscribers = vec![wake_referrers(&self.queue, &self.references, kind)];
         caches.start(kind, "routes", WatchOptions::default(), subscribers)
+    }
+
+    /// The cache of pods, metadata only; it is started when the first Rollout needs single pods. Pods wake nobody: the
+    /// numbers of their ReplicaSet do.
+    pub(crate) fn pods(caches: &Caches) -> Arc<Cache> {
+        let options = WatchOptions {
+            labels: Some(POD_TEMPLATE_HASH.to_owned()),
+            projection: projection::metadata_only,
+            metadata_only: true,
+            ..WatchOptions::default()
+        };
+        caches.start(&POD, "routes", options, Vec::new())
     }
 
     /// The cache of a kind of which objects are named, if it was started.

@@ -8,8 +8,8 @@ use sluice_controller::Config;
 use sluice_controller::args;
 use sluice_runtime::clock::TokioClock;
 use sluice_runtime::kind::{
-    ANALYSIS_RUN, ANALYSIS_TEMPLATE, CLUSTER_ANALYSIS_TEMPLATE, EVENT, HTTP_ROUTE, LEASE,
-    REPLICA_SET, ROLLOUT, SERVICE,
+    ANALYSIS_RUN, ANALYSIS_TEMPLATE, CLUSTER_ANALYSIS_TEMPLATE, DEPLOYMENT, EVENT, HTTP_ROUTE,
+    LEASE, POD, REPLICA_SET, ROLLOUT, SERVICE,
 };
 use sluice_runtime::telemetry::{self, LogFormat};
 use tokio::task::JoinHandle;
@@ -35,6 +35,8 @@ pub(crate) fn server() -> FakeApi {
         &ANALYSIS_TEMPLATE,
         &CLUSTER_ANALYSIS_TEMPLATE,
         &HTTP_ROUTE,
+        &POD,
+        &DEPLOYMENT,
         &EVENT,
         &LEASE,
     ])

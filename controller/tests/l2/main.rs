@@ -1,7 +1,12 @@
 //! The whole controller in the process of the test, with the real client, against an API server in memory.
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "in a test a wrong assumption is a failure"
+)]
 
 mod analysis;
+mod blue_green;
 mod harness;
 mod rollout;
 #[path = "../../../runtime/tests/l2/support/mod.rs"]

@@ -41,6 +41,16 @@ pub fn pod_template_hash(template: &PodTemplate, collision_count: Option<i32>) -
     encode(&bytes)
 }
 
+/// A longer hash of a template than the one that names its ReplicaSet: what tells two templates with the same name apart.
+#[must_use]
+pub fn template_digest(template: &PodTemplate) -> String {
+    let bytes = pod_template_json(template);
+    let digest = bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    });
+    format!("{digest:016x}")
+}
+
 /// The canonical form of a pod template: what Go's encoder writes for it. Two templates that differ only in unknown
 /// fields, in key order or in how they spell a quantity have the same form.
 #[must_use]

@@ -75,6 +75,11 @@ pub(crate) fn max_unavailable(canary: &CanaryStrategy, replicas: i32) -> i32 {
     unavailable.min(replicas)
 }
 
+/// An amount in pods, rounded down.
+pub(super) fn rounded_down(amount: Option<&IntOrString>, replicas: i32) -> i32 {
+    resolve(amount, replicas, false).min(replicas)
+}
+
 /// A number of pods. Text is a percentage, with the sign or without it; what is neither counts as the default.
 fn resolve(amount: Option<&IntOrString>, replicas: i32, up: bool) -> i32 {
     let percent = match amount {

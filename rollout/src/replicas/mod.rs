@@ -5,7 +5,7 @@
 //! below what the routers send it now. [`older`]: revisions that are neither new nor stable.
 
 mod basic;
-mod older;
+pub(crate) mod older;
 mod traffic_routed;
 
 use sluice_crds::names;
@@ -16,7 +16,13 @@ use crate::reason::Reason;
 use crate::seen::Seen;
 use crate::world::ReplicaSet;
 
-pub(crate) use basic::max_unavailable;
+/// `maxUnavailable` in pods, rounded down; 1 when nothing of a canary could move otherwise.
+pub(crate) fn max_unavailable(seen: &Seen<'_>) -> i32 {
+    match seen.blue_green {
+        Some(strategy) => basic::rounded_down(strategy.max_unavailable.as_ref(), seen.replicas),
+        None => basic::max_unavailable(seen.canary, seen.replicas),
+    }
+}
 
 /// Sizes of the two sets of an update.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +44,20 @@ pub(crate) fn wanted(seen: &Seen<'_>, status: &RolloutStatus) -> Sizes {
     }
 }
 
+/// Available pods with which a set of a canary counts as whole: `replicaProgressThreshold`, otherwise all of them.
+pub(crate) fn enough(seen: &Seen<'_>, pods: i32) -> i32 {
+    let Some(threshold) = &seen.canary.replica_progress_threshold else {
+        return pods;
+    };
+    let value = threshold.value.unwrap_or(0).max(1);
+    let least = match threshold.kind.as_deref() {
+        Some("Percent") => crate::seen::share_of(pods, value, 100),
+        Some("Pods") => value,
+        _ => pods,
+    };
+    least.min(pods)
+}
+
 /// Whether the sets have the sizes that the present step asks for, and the new one its available pods.
 pub(crate) fn settled(seen: &Seen<'_>, draft: &mut Draft) -> bool {
     let Some((new, stable)) = seen.update() else {
@@ -53,8 +73,9 @@ pub(crate) fn settled(seen: &Seen<'_>, draft: &mut Draft) -> bool {
             needed,
         });
     };
-    if new.replicas != wanted.new || available(new) < wanted.new {
-        wait(new, available(new), wanted.new);
+    let needed = enough(seen, wanted.new);
+    if new.replicas != wanted.new || available(new) < needed {
+        wait(new, available(new), needed);
     }
     if stable.replicas != wanted.stable {
         wait(stable, available(stable), wanted.stable);
@@ -83,6 +104,20 @@ pub(crate) fn reconcile(seen: &Seen<'_>, draft: &mut Draft) {
             older::reconcile_basic(seen, draft);
         }
     }
+}
+
+/// Scales, but never below what the traffic needs that goes there now.
+pub(crate) fn scale(seen: &Seen<'_>, draft: &mut Draft, set: &ReplicaSet, to: i32) {
+    let needed = seen.pods_needed(set).min(set.replicas);
+    if to < needed {
+        let detail = format!(
+            "{}: {to} pods wanted, {needed} needed for the traffic that it gets",
+            set.name
+        );
+        let invariant = "pods go only after the traffic has left them";
+        draft.reason(Reason::HeldForSafety { invariant, detail });
+    }
+    draft.set(set).to = Some(to.max(needed));
 }
 
 /// A set that has a role again is not waiting to be taken away any more.

@@ -6,7 +6,7 @@
 
 use sluice_crds::names;
 
-use super::{available, max_unavailable, traffic_routed};
+use super::{available, max_unavailable, scale};
 use crate::draft::Draft;
 use crate::reason::Reason;
 use crate::seen::{Route, Seen};
@@ -19,7 +19,7 @@ const DELAY: i32 = 30;
 /// Drains within the budget of unavailable pods.
 pub(super) fn reconcile_basic(seen: &Seen<'_>, draft: &mut Draft) {
     let total: i32 = seen.sets.all().map(available).fold(0, i32::saturating_add);
-    let budget = total.saturating_sub(seen.replicas - max_unavailable(seen.canary, seen.replicas));
+    let budget = total.saturating_sub(seen.replicas - max_unavailable(seen));
     let sizes: Vec<(i32, i32)> = seen
         .sets
         .older
@@ -77,7 +77,7 @@ pub(super) fn reconcile_routed(seen: &Seen<'_>, draft: &mut Draft, route: &Route
         let delay = seen.canary.scale_down_delay_seconds.unwrap_or(DELAY);
         let delay = (!overtaken && !dynamic && waiting < limit).then_some(delay);
         waiting += 1;
-        go(seen, draft, set, delay);
+        go(seen, draft, set, delay, Begin::Once);
     }
 }
 
@@ -85,17 +85,34 @@ pub(super) fn reconcile_routed(seen: &Seen<'_>, draft: &mut Draft, route: &Route
 fn is_reached(seen: &Seen<'_>, set: &ReplicaSet, route: &Route) -> bool {
     let is = |other: Option<&ReplicaSet>| other.is_some_and(|other| other.name == set.name);
     is(seen.behind(seen.stable_service()))
+        || seen.is_left_behind(set)
         || (is(seen.behind(seen.canary_service())) && !route.shows(0))
         // After a promotion the routes come to rest first.
         || (seen.is_stable() && !route.shows(0))
 }
 
-/// Scales a set to nothing: now, or when its deadline is over, which begins here.
-pub(super) fn go(seen: &Seen<'_>, draft: &mut Draft, set: &ReplicaSet, delay: Option<i32>) {
+/// When a deadline begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Begin {
+    /// Once: one that is there already counts.
+    Once,
+    /// Now, even if there is one.
+    Anew,
+}
+
+/// Scales a set to nothing: now, or when its deadline is over, which begins here. True while it waits.
+pub(crate) fn go(
+    seen: &Seen<'_>,
+    draft: &mut Draft,
+    set: &ReplicaSet,
+    delay: Option<i32>,
+    begin: Begin,
+) -> bool {
     let deadline = set
         .annotations
         .get(names::SCALE_DOWN_DEADLINE)
-        .and_then(|text| time::parse(text));
+        .and_then(|text| time::parse(text))
+        .filter(|_| begin == Begin::Once);
     if let Some(seconds) = delay.filter(|seconds| *seconds > 0) {
         let until = deadline.unwrap_or_else(|| time::plus_seconds(seen.now, seconds));
         if until > seen.now {
@@ -107,11 +124,12 @@ pub(super) fn go(seen: &Seen<'_>, draft: &mut Draft, set: &ReplicaSet, delay: Op
                 until,
             });
             draft.wake(until);
-            return;
+            return true;
         }
     }
-    traffic_routed::scale(seen, draft, set, 0);
+    scale(seen, draft, set, 0);
     draft.set(set).remove_annotation(names::SCALE_DOWN_DEADLINE);
+    false
 }
 
 #[cfg(test)]

@@ -2,19 +2,20 @@
 //! `dynamicStableScale`, beside one that shrinks behind the traffic that left it.
 //!
 //! ```text
-//! canary = ceil(weight · N / max), at least minPodsPerReplicaSet when not 0
+//! canary = ceil(weight · N / max), at least minPodsPerReplicaSet when not 0, and at least what setCanaryScale says
 //! stable = N; dynamic: max(ceil((max - weight) · N / max), ceil((max - shown weight) · N / max))
 //! ```
 
 use sluice_crds::names;
 use sluice_crds::rollout::RolloutStatus;
 
-use super::{Sizes, available, older};
+use super::older::Begin;
+use super::{Sizes, available, older, scale};
 use crate::draft::Draft;
 use crate::reason::Reason;
-use crate::seen::{Route, Seen, share_of};
-use crate::weight;
+use crate::seen::{MOST_PODS, Route, Seen, share_of};
 use crate::world::ReplicaSet;
+use crate::{steps, weight};
 
 /// Seconds that a canary stays after an abort unless the spec says otherwise.
 const ABORT_DELAY: i32 = 30;
@@ -41,7 +42,35 @@ pub(super) fn wanted(seen: &Seen<'_>, status: &RolloutStatus, route: &Route) -> 
             stable: 0,
         };
     }
-    sizes(inputs)
+    let sizes = sizes(inputs);
+    match scale_of_step(seen, status) {
+        Some(pods) => Sizes {
+            new: pods.max(sizes.new),
+            ..sizes
+        },
+        None => sizes,
+    }
+}
+
+/// The size that `setCanaryScale` gives the canary. Its traffic may need more.
+fn scale_of_step(seen: &Seen<'_>, status: &RolloutStatus) -> Option<i32> {
+    if status.aborted() || status.promoting_fully() {
+        return None;
+    }
+    let steps = seen.steps();
+    let scale = steps::scale_at(steps, steps::index(status, steps))?;
+    match (scale.replicas, scale.weight) {
+        (Some(pods), _) => Some(pods.clamp(0, MOST_PODS)),
+        (None, weight) => {
+            let pods = share_of(seen.replicas, weight?.min(seen.max_weight), seen.max_weight);
+            let least = seen.canary.min_pods_per_replica_set.unwrap_or(0);
+            Some(if pods > 0 {
+                pods.max(least.min(seen.replicas))
+            } else {
+                0
+            })
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -100,20 +129,6 @@ pub(super) fn reconcile(seen: &Seen<'_>, draft: &mut Draft, route: &Route) {
     }
 }
 
-/// Scales, but never below what the routers send there now.
-pub(super) fn scale(seen: &Seen<'_>, draft: &mut Draft, set: &ReplicaSet, to: i32) {
-    let needed = seen.pods_needed(set).min(set.replicas);
-    if to < needed {
-        let detail = format!(
-            "{}: {to} pods wanted, {needed} needed for the traffic that it gets",
-            set.name
-        );
-        let invariant = "pods go only after the traffic has left them";
-        draft.reason(Reason::HeldForSafety { invariant, detail });
-    }
-    draft.set(set).to = Some(to.max(needed));
-}
-
 /// The canary of an aborted update goes when its traffic is gone, stable is whole, and the delay is over.
 fn after_abort(
     seen: &Seen<'_>,
@@ -141,7 +156,7 @@ fn after_abort(
         });
         return;
     }
-    older::go(seen, draft, new, delay);
+    older::go(seen, draft, new, delay, Begin::Once);
 }
 
 #[cfg(test)]

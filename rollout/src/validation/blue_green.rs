@@ -1,10 +1,11 @@
 //! `spec.strategy.blueGreen`.
 
-use sluice_crds::rollout::{AntiAffinity, BlueGreenStrategy, RolloutSpec};
+use sluice_crds::rollout::canary::RolloutAnalysis;
+use sluice_crds::rollout::{AntiAffinity, BlueGreenStrategy, PodTemplateMetadata, RolloutSpec};
 
-use super::Errors;
+use super::{Errors, canary, steps};
 
-const FIELD: &str = "spec.strategy.blueGreen";
+pub(super) const FIELD: &str = "spec.strategy.blueGreen";
 
 pub(super) fn check(spec: &RolloutSpec, strategy: &BlueGreenStrategy, errors: &mut Errors) {
     let active = strategy.active_service.as_deref().unwrap_or_default();
@@ -16,6 +17,36 @@ pub(super) fn check(spec: &RolloutSpec, strategy: &BlueGreenStrategy, errors: &m
             "This rollout uses the same service for the active and preview services, but two different services \
              are required.",
         );
+    } else if active.is_empty() {
+        errors.required(
+            format!("{FIELD}.activeService"),
+            "the Service that carries production traffic",
+        );
+    }
+    for (name, number) in [
+        ("previewReplicaCount", strategy.preview_replica_count),
+        ("autoPromotionSeconds", strategy.auto_promotion_seconds),
+        ("scaleDownDelaySeconds", strategy.scale_down_delay_seconds),
+        (
+            "scaleDownDelayRevisionLimit",
+            strategy.scale_down_delay_revision_limit,
+        ),
+        (
+            "abortScaleDownDelaySeconds",
+            strategy.abort_scale_down_delay_seconds,
+        ),
+    ] {
+        errors.not_negative(&format!("{FIELD}.{name}"), number);
+    }
+    if let Some(amount) = &strategy.max_unavailable {
+        canary::amount(amount, &format!("{FIELD}.maxUnavailable"), errors);
+    }
+    for (name, analysis) in analyses(strategy) {
+        steps::arguments(
+            analysis.args.as_deref().unwrap_or_default(),
+            &format!("{FIELD}.{name}.args"),
+            errors,
+        );
     }
     if let Some(limit) = strategy.scale_down_delay_revision_limit
         && spec.revision_history_limit() < limit
@@ -26,11 +57,63 @@ pub(super) fn check(spec: &RolloutSpec, strategy: &BlueGreenStrategy, errors: &m
             "This rollout's revision history limit can not be smaller than the rollout's scale down limit",
         );
     }
+    for (name, metadata) in [
+        ("activeMetadata", strategy.active_metadata.as_ref()),
+        ("previewMetadata", strategy.preview_metadata.as_ref()),
+    ] {
+        role_metadata(spec, metadata, &format!("{FIELD}.{name}"), errors);
+    }
     anti_affinity(
         strategy.anti_affinity.as_ref(),
         &format!("{FIELD}.antiAffinity"),
         errors,
     );
+}
+
+/// The analyses of a blue-green, by field.
+pub(super) fn analyses(
+    strategy: &BlueGreenStrategy,
+) -> impl Iterator<Item = (&'static str, &RolloutAnalysis)> {
+    let both = [
+        (
+            "prePromotionAnalysis",
+            strategy.pre_promotion_analysis.as_ref(),
+        ),
+        (
+            "postPromotionAnalysis",
+            strategy.post_promotion_analysis.as_ref(),
+        ),
+    ];
+    both.into_iter()
+        .filter_map(|(name, analysis)| Some((name, analysis?)))
+}
+
+/// Metadata of a role: a label by which pods are selected cannot change with the role.
+pub(super) fn role_metadata(
+    spec: &RolloutSpec,
+    metadata: Option<&PodTemplateMetadata>,
+    field: &str,
+    errors: &mut Errors,
+) {
+    let selector = spec.selector.as_ref();
+    let mut selected = selector
+        .and_then(|selector| selector.match_labels.clone())
+        .unwrap_or_default();
+    let expressions = selector.and_then(|selector| selector.match_expressions.as_ref());
+    selected.extend(
+        expressions
+            .into_iter()
+            .flatten()
+            .map(|expression| (expression.key.clone(), String::new())),
+    );
+    let key = metadata.and_then(|metadata| crate::metadata::selected(metadata, &selected));
+    if let Some(key) = key {
+        errors.invalid(
+            format!("{field}.labels"),
+            key,
+            "is a label of spec.selector, by which the pods are found: it cannot change with the role",
+        );
+    }
 }
 
 /// `antiAffinity` of either strategy.

@@ -2,14 +2,14 @@
 
 use serde_json::Value;
 use sluice_crds::IntOrString;
-use sluice_crds::rollout::canary::PingPong;
-use sluice_crds::rollout::{CanaryStrategy, TrafficRouting};
+use sluice_crds::rollout::canary::{PingPong, ReplicaProgressThreshold};
+use sluice_crds::rollout::{CanaryStrategy, RolloutSpec, TrafficRouting};
 
 use super::{Errors, blue_green, steps};
 
 pub(super) const FIELD: &str = "spec.strategy.canary";
 
-pub(super) fn check(canary: &CanaryStrategy, errors: &mut Errors) {
+pub(super) fn check(spec: &RolloutSpec, canary: &CanaryStrategy, errors: &mut Errors) {
     surge(canary, errors);
     services(canary, errors);
     match &canary.traffic_routing {
@@ -41,12 +41,41 @@ pub(super) fn check(canary: &CanaryStrategy, errors: &mut Errors) {
             errors,
         );
     }
+    for (name, metadata) in [
+        ("canaryMetadata", canary.canary_metadata.as_ref()),
+        ("stableMetadata", canary.stable_metadata.as_ref()),
+    ] {
+        blue_green::role_metadata(spec, metadata, &format!("{FIELD}.{name}"), errors);
+    }
+    if let Some(threshold) = &canary.replica_progress_threshold {
+        progress_threshold(threshold, errors);
+    }
     steps::check(canary, errors);
     blue_green::anti_affinity(
         canary.anti_affinity.as_ref(),
         &format!("{FIELD}.antiAffinity"),
         errors,
     );
+}
+
+fn progress_threshold(threshold: &ReplicaProgressThreshold, errors: &mut Errors) {
+    let field = format!("{FIELD}.replicaProgressThreshold");
+    let most = match threshold.kind.as_deref() {
+        Some("Percent") => 100,
+        Some("Pods") => i32::MAX,
+        other => {
+            let kind = other.unwrap_or_default();
+            return errors.not_supported(format!("{field}.type"), kind, &["Percent", "Pods"]);
+        }
+    };
+    let value = threshold.value.unwrap_or(0);
+    if !(1..=most).contains(&value) {
+        errors.invalid(
+            format!("{field}.value"),
+            value,
+            "must be 1 or more, and for type Percent 100 or less",
+        );
+    }
 }
 
 fn surge(canary: &CanaryStrategy, errors: &mut Errors) {
@@ -58,15 +87,10 @@ fn surge(canary: &CanaryStrategy, errors: &mut Errors) {
     .into_iter()
     .zip(&mut amounts)
     {
-        if let Some(value) = value {
-            match number(value).filter(|number| *number >= 0) {
-                Some(number) => *amount = number,
-                None => errors.invalid(
-                    format!("{FIELD}.{name}"),
-                    value,
-                    "must be a whole number (2) or a percentage (\"25%\"), and not negative",
-                ),
-            }
+        if let Some(value) = value
+            && let Some(number) = self::amount(value, &format!("{FIELD}.{name}"), errors)
+        {
+            *amount = number;
         }
     }
     if amounts == [0, 0] {
@@ -76,6 +100,19 @@ fn surge(canary: &CanaryStrategy, errors: &mut Errors) {
             "MaxSurge and MaxUnavailable both can not be zero",
         );
     }
+}
+
+/// Checks a number of pods or a percentage; gives the number.
+pub(super) fn amount(value: &IntOrString, field: &str, errors: &mut Errors) -> Option<i32> {
+    let number = number(value).filter(|number| *number >= 0);
+    if number.is_none() {
+        errors.invalid(
+            field,
+            value,
+            "must be a whole number (2) or a percentage (\"25%\"), and not negative",
+        );
+    }
+    number
 }
 
 /// The number before the percent sign, if there is one.

@@ -29,6 +29,7 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::workload;
 use crate::world::World;
 
 /// A field of the Rollout and what is wrong with it.
@@ -53,6 +54,11 @@ pub fn validate(world: &World<'_>) -> Vec<FieldError> {
     let spec = &world.rollout.spec;
     spec::check(spec, &mut errors);
     unsupported::check(spec, &mut errors);
+    let resolved = workload::resolved(world);
+    let world = &World {
+        rollout: &resolved,
+        ..*world
+    };
     references::check(world, &mut errors);
     errors.0
 }

@@ -6,36 +6,108 @@ use sluice_analysis::{FieldError as AnalysisError, validate as analysis};
 use sluice_crds::analysis::{AnalysisTemplateRef, Argument, SecretKeyRef, ValueFrom};
 use sluice_crds::names;
 use sluice_crds::rollout::canary::{AnalysisRunArgument, RolloutAnalysis};
+use sluice_crds::rollout::{BlueGreenStrategy, CanaryStrategy, WorkloadRef};
 
-use super::Errors;
 use super::canary::FIELD;
+use super::{Errors, blue_green, selector, template};
+use crate::workload::KINDS;
 use crate::world::{Service, World};
 
 pub(super) fn check(world: &World<'_>, errors: &mut Errors) {
-    let Some(canary) = world.rollout.spec.canary() else {
+    if let Some(reference) = &world.rollout.spec.workload_ref {
+        workload(reference, world, errors);
+    }
+    match (world.rollout.spec.canary(), world.rollout.spec.blue_green()) {
+        (Some(strategy), _) => canary(strategy, world, errors),
+        (None, Some(strategy)) => blue_green(strategy, world, errors),
+        (None, None) => {}
+    }
+}
+
+/// The workload must be there, and its template be one that a ReplicaSet can have.
+fn workload(reference: &WorkloadRef, world: &World<'_>, errors: &mut Errors) {
+    let kind = reference.kind.as_deref().unwrap_or_default();
+    let name = reference.name.as_deref().unwrap_or_default();
+    if !KINDS.contains(&kind) || name.is_empty() {
         return;
-    };
-    let pair = canary.ping_pong.as_ref();
-    for (key, name) in [
-        ("stableService", canary.stable_service.as_deref()),
-        ("canaryService", canary.canary_service.as_deref()),
-        (
-            "pingPong.pingService",
-            pair.and_then(|pair| pair.ping_service.as_deref()),
+    }
+    if world.workload.is_none() {
+        return errors.invalid(
+            "spec.workloadRef.name",
+            name,
+            format!("{kind} \"{name}\" not found"),
+        );
+    }
+    let spec = &world.rollout.spec;
+    let pods = spec.template.clone().unwrap_or_default();
+    match &spec.selector {
+        None => errors.invalid(
+            "spec.workloadRef.name",
+            name,
+            format!("{kind} \"{name}\" has no selector"),
         ),
-        (
-            "pingPong.pongService",
-            pair.and_then(|pair| pair.pong_service.as_deref()),
+        Some(selector) if selector::is_empty(selector) => errors.invalid(
+            "spec.workloadRef.name",
+            name,
+            format!("the selector of {kind} \"{name}\" is empty"),
         ),
-    ] {
+        selector => template::check(&pods, selector.as_ref(), errors),
+    }
+}
+
+fn blue_green(strategy: &BlueGreenStrategy, world: &World<'_>, errors: &mut Errors) {
+    services(
+        blue_green::FIELD,
+        &[
+            ("activeService", strategy.active_service.as_deref()),
+            ("previewService", strategy.preview_service.as_deref()),
+        ],
+        world,
+        errors,
+    );
+    for (name, analysis) in blue_green::analyses(strategy) {
+        let field = format!("{}.{name}", blue_green::FIELD);
+        analysis_run(analysis, Ends::ByItself, &field, world, errors);
+    }
+}
+
+/// Every Service that is named must be there and fit.
+fn services(
+    strategy: &str,
+    named: &[(&str, Option<&str>)],
+    world: &World<'_>,
+    errors: &mut Errors,
+) {
+    for (key, name) in named {
         if let Some(name) = name.filter(|name| !name.is_empty()) {
-            let field = format!("{FIELD}.{key}");
+            let field = format!("{strategy}.{key}");
             match world.services.get(name) {
                 None => errors.invalid(field, name, format!("service \"{name}\" not found")),
                 Some(service) => fits(service, world, &field, errors),
             }
         }
     }
+}
+
+fn canary(canary: &CanaryStrategy, world: &World<'_>, errors: &mut Errors) {
+    let pair = canary.ping_pong.as_ref();
+    services(
+        FIELD,
+        &[
+            ("stableService", canary.stable_service.as_deref()),
+            ("canaryService", canary.canary_service.as_deref()),
+            (
+                "pingPong.pingService",
+                pair.and_then(|pair| pair.ping_service.as_deref()),
+            ),
+            (
+                "pingPong.pongService",
+                pair.and_then(|pair| pair.pong_service.as_deref()),
+            ),
+        ],
+        world,
+        errors,
+    );
     for (index, step) in canary.steps().iter().enumerate() {
         if let Some(step) = &step.analysis {
             analysis_run(

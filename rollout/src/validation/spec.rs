@@ -1,13 +1,15 @@
 //! `spec`: what does not belong to a strategy, and that there is exactly one strategy.
 
-use sluice_crds::rollout::RolloutSpec;
+use sluice_crds::rollout::{RolloutSpec, WorkloadRef};
 
 use super::{Errors, blue_green, canary, selector, template};
+use crate::workload::{KINDS, SCALE_DOWN};
 
 pub(super) fn check(spec: &RolloutSpec, errors: &mut Errors) {
     errors.not_negative("spec.replicas", spec.replicas);
     let pods = spec.template.clone().unwrap_or_default();
-    if spec.workload_ref.is_some() {
+    if let Some(reference) = &spec.workload_ref {
+        workload(reference, errors);
         // A client that is written in Go sends an empty template with every object.
         if !pods.labels().is_empty() || !pods.annotations().is_empty() {
             errors.add(
@@ -71,6 +73,33 @@ pub(super) fn check(spec: &RolloutSpec, errors: &mut Errors) {
             "Multiple Strategies can not be listed",
         ),
         (Some(strategy), None) => blue_green::check(spec, strategy, errors),
-        (None, Some(strategy)) => canary::check(strategy, errors),
+        (None, Some(strategy)) => canary::check(spec, strategy, errors),
+    }
+}
+
+/// What a reference to a workload must say. Whether the workload is there, and what its template holds, is looked at with
+/// everything else that the Rollout refers to.
+fn workload(reference: &WorkloadRef, errors: &mut Errors) {
+    let kind = reference.kind.as_deref().unwrap_or_default();
+    if !KINDS.contains(&kind) {
+        errors.not_supported("spec.workloadRef.kind", kind, &KINDS);
+    }
+    if reference.name.as_deref().is_none_or(str::is_empty) {
+        errors.required("spec.workloadRef.name", "the name of the workload");
+    }
+    if let Some(mode) = reference
+        .scale_down
+        .as_deref()
+        .filter(|mode| !mode.is_empty())
+    {
+        if !SCALE_DOWN.contains(&mode) {
+            errors.not_supported("spec.workloadRef.scaleDown", mode, &SCALE_DOWN);
+        } else if mode != "never" && kind != "Deployment" {
+            errors.invalid(
+                "spec.workloadRef.scaleDown",
+                mode,
+                "only a Deployment can be scaled down",
+            );
+        }
     }
 }

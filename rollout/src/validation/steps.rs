@@ -9,6 +9,7 @@ use sluice_crds::rollout::{CanaryStep, CanaryStrategy, TrafficRouting};
 
 use super::canary::FIELD;
 use super::{Errors, names};
+use crate::plugin;
 
 pub(super) fn check(canary: &CanaryStrategy, errors: &mut Errors) {
     let routing = canary.traffic_routing.as_ref();
@@ -32,11 +33,21 @@ pub(super) fn check(canary: &CanaryStrategy, errors: &mut Errors) {
                 "SetCanaryScale requires TrafficRouting to be set",
             );
         }
+        if let Some(scale) = &step.set_canary_scale {
+            let field = format!("{field}.setCanaryScale");
+            errors.not_negative(&format!("{field}.weight"), scale.weight);
+            errors.not_negative(&format!("{field}.replicas"), scale.replicas);
+        }
         if let Some(step) = &step.set_header_route {
             header_route(step, routing, &format!("{field}.setHeaderRoute"), errors);
         }
         if let Some(step) = &step.set_mirror_route {
             mirror_route(step, routing, &format!("{field}.setMirrorRoute"), errors);
+        }
+        if let Some(step) = &step.plugin
+            && let Err((key, message)) = plugin::check(step)
+        {
+            errors.invalid(format!("{field}.plugin.{key}"), &step.name, message);
         }
         if let Some(step) = &step.experiment {
             experiment(step, routing, &format!("{field}.experiment"), errors);

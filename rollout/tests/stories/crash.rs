@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::fixtures::{Cluster, analysis, rollout};
+use crate::fixtures::{Cluster, analysis, blue_green, rollout};
 
 /// A cluster before something happens, what happens, and the end that is waited for.
 struct Story {
@@ -112,7 +112,105 @@ fn stories() -> Vec<Story> {
             end: promoted,
         });
     }
+    stories.extend(blue_green_stories());
     stories
+}
+
+fn blue_green_stories() -> Vec<Story> {
+    let mut object = blue_green(
+        4,
+        serde_json::json!({
+            "previewReplicaCount": 1, "autoPromotionSeconds": 10, "scaleDownDelaySeconds": 7,
+            "prePromotionAnalysis": analysis("errors"), "postPromotionAnalysis": analysis("latency")
+        }),
+    );
+    object["spec"]["revisionHistoryLimit"] = json!(1);
+    let start = Cluster::deployed(object);
+    let over = |cluster: &Cluster| cluster.phase() == "Healthy" && cluster.pods("web:1") == 0;
+    vec![
+        Story {
+            name: "blue-green update",
+            start: start.clone(),
+            happens: |cluster| {
+                good(cluster);
+                cluster
+                    .verdicts
+                    .insert("latency".into(), ("Successful", ""));
+            },
+            end: over,
+        },
+        Story {
+            name: "blue-green, failed after the switch",
+            start: start.clone(),
+            happens: |cluster| {
+                good(cluster);
+                cluster
+                    .verdicts
+                    .insert("latency".into(), ("Failed", "slow"));
+            },
+            end: |cluster| {
+                cluster.phase() == "Degraded"
+                    && cluster.pods("web:2") == 0
+                    && cluster.selected("web-active") == "web:1"
+            },
+        },
+        Story {
+            name: "blue-green, failed before the switch",
+            start: start.clone(),
+            happens: bad,
+            end: |cluster| cluster.phase() == "Degraded" && cluster.pods("web:2") == 0,
+        },
+        Story {
+            name: "blue-green, changed mind after the switch",
+            start: {
+                let mut cluster = start.clone();
+                good(&mut cluster);
+                cluster.run_until("switched", |cluster| {
+                    cluster.selected("web-active") == "web:2"
+                });
+                cluster
+            },
+            happens: |cluster| {
+                cluster
+                    .verdicts
+                    .insert("latency".into(), ("Successful", ""));
+                cluster.set_image("web:3");
+                cluster.scale(6);
+            },
+            end: |cluster| {
+                cluster.phase() == "Healthy"
+                    && cluster.pods("web:3") == 6
+                    && cluster.pods("web:1") + cluster.pods("web:2") == 0
+            },
+        },
+        Story {
+            name: "blue-green, promoted in full",
+            start: {
+                let mut cluster = start.clone();
+                cluster.set_image("web:2");
+                cluster.settle();
+                cluster
+            },
+            happens: Cluster::promote_fully,
+            end: over,
+        },
+        Story {
+            name: "blue-green, back at once",
+            start: {
+                let mut cluster = start;
+                good(&mut cluster);
+                cluster
+                    .verdicts
+                    .insert("latency".into(), ("Successful", ""));
+                cluster.run_until("promoted", |cluster| {
+                    cluster.phase() == "Healthy" && cluster.stable() == "web:2"
+                });
+                cluster
+            },
+            happens: |cluster| cluster.set_image("web:1"),
+            end: |cluster| cluster.phase() == "Healthy" && cluster.pods("web:2") == 0,
+        },
+    ]
 }
 
 /// One write at a time at most: runs the story, and at each decision also the same from every crash within it.

@@ -15,7 +15,9 @@ use sluice_crds::names;
 use sluice_crds::pod_template::PodTemplate;
 use sluice_crds::rollout::{Rollout, RolloutStatus};
 use sluice_crds::split::ObservedSplit;
-use sluice_rollout::{EventNote, Plan, ReplicaSet, Service, Settings, World, decide, invariants};
+use sluice_rollout::{
+    EventNote, Plan, Pod, ReplicaSet, Service, Settings, World, decide, invariants,
+};
 
 /// How an AnalysisRun comes out, by the name of its first template's metric.
 pub(crate) type Verdicts = BTreeMap<String, (&'static str, &'static str)>;
@@ -26,6 +28,12 @@ pub(crate) struct Cluster {
     pub(crate) rollout: Rollout,
     pub(crate) sets: Vec<ReplicaSet>,
     pub(crate) services: BTreeMap<String, Service>,
+    /// The workload that is referred to.
+    pub(crate) workload: Option<Value>,
+    /// Whether disruption budgets refuse evictions.
+    pub(crate) disruption_refused: bool,
+    /// The live pods.
+    pub(crate) live: Vec<Pod>,
     pub(crate) runs: Vec<AnalysisRun>,
     pub(crate) templates: Templates,
     /// What each router says; empty without traffic routing.
@@ -34,6 +42,8 @@ pub(crate) struct Cluster {
     pub(crate) now: Timestamp,
     /// Images whose pods never become ready.
     pub(crate) broken: Vec<&'static str>,
+    /// Images of which only so many pods become ready.
+    pub(crate) few: BTreeMap<&'static str, i32>,
     /// Phase and message that a run gets, by metric; without an entry it stays Running.
     pub(crate) verdicts: Verdicts,
     pub(crate) events: Vec<EventNote>,
@@ -68,6 +78,17 @@ pub(crate) fn rollout(replicas: i32, steps: Value, routed: bool) -> Value {
     })
 }
 
+/// A Rollout of `replicas` pods with a preview Service and these further fields of `blueGreen`.
+pub(crate) fn blue_green(replicas: i32, fields: Value) -> Value {
+    let mut object = rollout(replicas, json!([]), false);
+    let mut strategy = json!({ "activeService": "web-active", "previewService": "web-preview" });
+    for (key, value) in fields.as_object().unwrap() {
+        strategy[key] = value.clone();
+    }
+    object["spec"]["strategy"] = json!({ "blueGreen": strategy });
+    object
+}
+
 /// The same as the analysis of a step or of the background.
 pub(crate) fn analysis(template: &str) -> Value {
     json!({ "templates": [{ "templateName": template }] })
@@ -83,12 +104,16 @@ impl Cluster {
             rollout: serde_json::from_value(rollout).unwrap(),
             sets: Vec::new(),
             services: BTreeMap::new(),
+            workload: None,
+            disruption_refused: false,
+            live: Vec::new(),
             runs: Vec::new(),
             templates: Templates::new(),
             routes: if routed { vec![Ok(0)] } else { Vec::new() },
             accepted: None,
             now: "2026-11-21T12:00:00Z".parse().unwrap(),
             broken: Vec::new(),
+            few: BTreeMap::new(),
             verdicts: Verdicts::new(),
             events: Vec::new(),
             weights: Vec::new(),
@@ -96,10 +121,20 @@ impl Cluster {
             version: 1,
         };
         cluster.touch_rollout();
-        let canary = cluster.rollout.spec.canary().unwrap().clone();
-        for name in [canary.canary_service, canary.stable_service]
-            .into_iter()
-            .flatten()
+        let strategy = cluster.rollout.spec.strategy.clone().unwrap();
+        let canary = strategy.canary.unwrap_or_default();
+        let blue_green = strategy.blue_green.unwrap_or_default();
+        let pair = canary.ping_pong.unwrap_or_default();
+        for name in [
+            canary.canary_service,
+            canary.stable_service,
+            blue_green.active_service,
+            blue_green.preview_service,
+            pair.ping_service,
+            pair.pong_service,
+        ]
+        .into_iter()
+        .flatten()
         {
             cluster.add_service(&name);
         }
@@ -171,6 +206,12 @@ impl Cluster {
         self.edit(|rollout| rollout.spec.replicas = Some(replicas));
     }
 
+    /// Another strategy, as JSON.
+    pub(crate) fn set_strategy(&mut self, strategy: Value) {
+        let strategy = serde_json::from_value(strategy).unwrap();
+        self.edit(|rollout| rollout.spec.strategy = Some(strategy));
+    }
+
     /// What the command line writes into the status.
     pub(crate) fn patch_status(&mut self, patch: impl FnOnce(&mut RolloutStatus)) {
         patch(self.rollout.status.as_mut().unwrap());
@@ -214,7 +255,7 @@ impl Cluster {
             .map(|(index, canary)| ObservedSplit {
                 object: format!("Ingress shop/web-{index}"),
                 field: "spec.strategy.canary.trafficRouting.nginx.stableIngress".to_owned(),
-                canary: canary.clone(),
+                canary: canary.clone().map(|weight| self.of_canary(weight)),
                 accepted: self.accepted,
             })
             .collect();
@@ -229,6 +270,26 @@ impl Cluster {
         })
     }
 
+    /// Routes hold the weight of the canary Service, or of ping: which is the canary's while pong is stable.
+    pub(crate) fn of_canary(&self, weight: i32) -> i32 {
+        let canary = self
+            .rollout
+            .status
+            .as_ref()
+            .and_then(|it| it.canary.as_ref());
+        let pair = self
+            .rollout
+            .spec
+            .canary()
+            .and_then(|it| it.ping_pong.as_ref());
+        let stable = canary.and_then(|canary| canary.stable_ping_pong.as_deref());
+        if pair.is_some() && stable == Some("ping") {
+            100 - weight
+        } else {
+            weight
+        }
+    }
+
     pub(crate) fn with_world<T>(
         &self,
         observed: &[ObservedSplit],
@@ -241,10 +302,11 @@ impl Cluster {
             rollout: &self.rollout,
             replica_sets: &self.sets,
             services: &self.services,
+            pods: &self.live,
             analysis_runs: &self.runs,
             templates: &self.templates,
             traffic: Ok(observed),
-            workload: None,
+            workload: self.workload.as_ref(),
             settings: &settings,
         })
     }
@@ -375,7 +437,7 @@ impl Cluster {
     }
 
     pub(crate) fn weight(&self) -> i32 {
-        *self.routes.first().unwrap().as_ref().unwrap()
+        self.of_canary(*self.routes.first().unwrap().as_ref().unwrap())
     }
 
     /// The set of an image.

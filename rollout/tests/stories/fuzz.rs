@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use sluice_crds::names;
 use sluice_rollout::ReplicaSet;
 
-use crate::fixtures::{Cluster, analysis, rollout};
+use crate::fixtures::{Cluster, analysis, blue_green, rollout};
 
 const IMAGES: [&str; 3] = ["web:1", "web:2", "web:3"];
 
@@ -15,6 +15,8 @@ const IMAGES: [&str; 3] = ["web:1", "web:2", "web:3"];
 struct LeftBehind {
     routed: bool,
     dynamic: bool,
+    /// Whether it is a blue-green, and whether that has a preview of one pod and a Service that it left.
+    blue_green: Option<(bool, bool)>,
     replicas: i32,
     /// For each image: pods, available pods, whether it waits for a deadline, whether it is being deleted.
     sets: Vec<Option<(i32, i32, bool, bool)>>,
@@ -68,6 +70,7 @@ fn left_behind() -> impl Strategy<Value = LeftBehind> {
         (
             any::<bool>(),
             any::<bool>(),
+            proptest::option::of((any::<bool>(), any::<bool>())),
             replicas,
             proptest::collection::vec(set, 3),
         ),
@@ -85,12 +88,13 @@ fn left_behind() -> impl Strategy<Value = LeftBehind> {
     )
         .prop_map(
             |(
-                (routed, dynamic, replicas, sets),
+                (routed, dynamic, blue_green, replicas, sets),
                 (roles, routes, accepted, status),
                 (paused, runs, seconds),
             )| LeftBehind {
-                routed,
-                dynamic: dynamic && routed,
+                routed: routed && blue_green.is_none(),
+                dynamic: dynamic && routed && blue_green.is_none(),
+                blue_green,
                 replicas,
                 sets,
                 roles,
@@ -146,14 +150,27 @@ fn cluster(any: &LeftBehind) -> Cluster {
     ]);
     let mut object = rollout(any.replicas, steps, any.routed);
     object["spec"]["strategy"]["canary"]["analysis"] = analysis("latency");
+    if let Some((small, _)) = any.blue_green {
+        let mut fields = json!({
+            "autoPromotionSeconds": 30, "scaleDownDelayRevisionLimit": 1,
+            "prePromotionAnalysis": analysis("errors"), "postPromotionAnalysis": analysis("latency")
+        });
+        if small {
+            fields["previewReplicaCount"] = json!(1);
+        }
+        object = blue_green(any.replicas, fields);
+    }
     object["spec"]["progressDeadlineAbort"] = json!(true);
-    object["spec"]["revisionHistoryLimit"] = json!(0);
+    object["spec"]["revisionHistoryLimit"] = json!(i32::from(any.blue_green.is_some()));
     object["spec"]["paused"] = json!(any.paused);
     if any.dynamic {
         object["spec"]["strategy"]["canary"]["dynamicStableScale"] = json!(true);
     }
     // The sets as they would have been made.
     let mut cluster = Cluster::new(object);
+    if any.blue_green.is_some_and(|(_, left)| left) {
+        cluster.add_service("web-stable");
+    }
     let mut made = Vec::new();
     for image in IMAGES {
         cluster.set_image(image);
@@ -171,6 +188,9 @@ fn cluster(any: &LeftBehind) -> Cluster {
     status["stableRS"] = json!(hashes[stable]);
     status["currentPodHash"] = json!(hashes[new]);
     status["currentStepHash"] = json!(cluster.status().current_step_hash);
+    if any.blue_green.is_some() {
+        status["blueGreen"] = json!({ "scaleUpPreviewCheckPoint": canary_service == 1 });
+    }
     cluster.rollout.status = serde_json::from_value(status).unwrap();
     let mut sets: Vec<ReplicaSet> = Vec::new();
     for (set, any) in made.iter().zip(&any.sets) {
@@ -192,6 +212,8 @@ fn cluster(any: &LeftBehind) -> Cluster {
     for (name, role) in [
         ("web-canary", canary_service),
         ("web-stable", stable_service),
+        ("web-preview", canary_service),
+        ("web-active", stable_service),
     ] {
         let Some(service) = cluster
             .services
@@ -215,14 +237,14 @@ fn cluster(any: &LeftBehind) -> Cluster {
     for (kind, phase, terminate) in &any.runs {
         let revision = cluster.set_revision(IMAGES[new]);
         let base = format!("web-{}-{revision}", hashes[new]);
-        let name = ["", "-2", "-2.1", ".1", "-0", "-x"].map(|suffix| format!("{base}{suffix}"))
+        let name = ["", "-2", "-pre", ".1", "-post", "-x"].map(|suffix| format!("{base}{suffix}"))
             [*kind]
             .clone();
         let run = json!({
             "apiVersion": "argoproj.io/v1alpha1", "kind": "AnalysisRun",
             "metadata": {
                 "name": name, "uid": "u", "resourceVersion": "1",
-                "annotations": { names::ATTEMPT: cluster.status().current_step_hash },
+                "annotations": { names::ATTEMPT: cluster.status().current_step_hash.clone().unwrap_or_default() },
             },
             "spec": { "terminate": terminate },
             "status": { "phase": phase, "message": "so it is" }
@@ -248,7 +270,7 @@ proptest! {
         // `plan` checks every effect against the invariants.
         let plan = cluster.plan();
         prop_assert_eq!(&cluster.plan(), &plan);
-        if !any.routed {
+        if !any.routed && any.blue_green.is_none() {
             // Every prefix of the plan leaves enough pods, not only each effect by itself.
             let available = |cluster: &Cluster| -> i64 {
                 let sets = cluster.sets.iter().filter(|set| !set.deleting);

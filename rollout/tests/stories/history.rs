@@ -57,7 +57,12 @@ fn annotations_of_the_rollout_are_copied_and_those_about_it_are_not() {
     });
     let mut cluster = Cluster::deployed(object);
     let keys: Vec<String> = cluster.set("web:1").annotations.keys().cloned().collect();
-    assert_eq!(keys, [names::DESIRED_REPLICAS, names::REVISION, "team"]);
+    let own = [
+        names::DESIRED_REPLICAS,
+        names::REVISION,
+        names::TEMPLATE_DIGEST,
+    ];
+    assert_eq!(keys, [own[0], own[1], own[2], "team"]);
     cluster.edit(|rollout| {
         rollout
             .metadata

@@ -215,14 +215,14 @@ fn the_length_of_manual_pauses_is_counted() {
 
 #[test]
 fn an_unknown_strategy_field_is_refused_by_name() {
-    let steps = json!([{ "setCanaryScale": { "replicas": 1 } }]);
+    let steps = json!([{ "experiment": {} }]);
     let mut cluster = Cluster::new(rollout(1, steps, true));
     cluster.settle();
     assert_eq!(cluster.phase(), "Degraded");
     assert!(
         cluster
             .message()
-            .contains("spec.strategy.canary.steps[0].setCanaryScale"),
+            .contains("spec.strategy.canary.steps[0].experiment"),
         "{}",
         cluster.message()
     );
