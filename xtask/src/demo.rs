@@ -88,7 +88,7 @@ async fn own(reporter: &Reporter) -> Result<(Stage, Cluster)> {
     let programs = build::programs(reporter).await?;
     let cluster = cluster::up(Options::full()?).await?;
     let step = reporter.step("images");
-    images::import(&cluster, &programs).await?;
+    let digest = images::import(&cluster, &programs).await?;
     step.done("");
     let plugin = cluster.layout().tools().join("kubectl-sluice");
     tokio::fs::copy(&programs.plugin, &plugin)
@@ -98,7 +98,7 @@ async fn own(reporter: &Reporter) -> Result<(Stage, Cluster)> {
     let client = cluster.client().await?;
     story::clean(&client).await?;
     let helm = cluster.tools().path(Program::Helm)?;
-    deploy::install(helm, &cluster.kubeconfig(), SYSTEM, &[]).await?;
+    deploy::install(helm, &cluster.kubeconfig(), SYSTEM, Some(&digest)).await?;
     step.done("");
     let entry = cluster.web_url();
     let entry = entry
@@ -127,7 +127,7 @@ async fn external(context: &str, external: &External) -> Result<Stage> {
     let kubeconfig = std::env::var_os("KUBECONFIG").map(std::path::PathBuf::from);
     let kubeconfig = kubeconfig.unwrap_or_else(|| "~/.kube/config".into());
     let tools = install::install(Profile::Full, &Reporter::terminal()).await?;
-    deploy::install(tools.path(Program::Helm)?, &kubeconfig, SYSTEM, &[]).await?;
+    deploy::install(tools.path(Program::Helm)?, &kubeconfig, SYSTEM, None).await?;
     story::clean(&client).await?;
     let missing = "clap requires it with --context";
     let url = external.git_url.as_deref().context(missing)?;

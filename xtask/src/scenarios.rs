@@ -21,11 +21,11 @@ pub(crate) async fn stage() -> Result<Stage> {
     let programs = build::programs(&reporter).await?;
     let cluster = cluster::up(Options::full()?).await?;
     let step = reporter.step("images");
-    images::import(&cluster, &programs).await?;
+    let digest = images::import(&cluster, &programs).await?;
     step.done("");
     let step = reporter.step("sluice (helm)");
     let helm = cluster.tools().path(Program::Helm)?;
-    deploy::install(helm, &cluster.kubeconfig(), "sluice", &[]).await?;
+    deploy::install(helm, &cluster.kubeconfig(), "sluice", Some(&digest)).await?;
     step.done("");
     let client = cluster.client().await?;
     Ok(Stage {

@@ -227,11 +227,11 @@ impl Image {
 
 impl Cluster {
     /// Builds an image and imports it, unless containerd has it already with the same content. Pods use it with
-    /// `imagePullPolicy: IfNotPresent` or `Never`.
+    /// `imagePullPolicy: IfNotPresent` or `Never`. Returns a digest of its content.
     ///
     /// # Errors
     /// When it cannot be built or containerd refuses it.
-    pub async fn import(&self, image: &Image) -> Result<()> {
+    pub async fn import(&self, image: &Image) -> Result<String> {
         let folder = self.layout.path("images");
         std::fs::create_dir_all(&folder)?;
         let file_name: String = image
@@ -251,7 +251,7 @@ impl Cluster {
         let stamp = folder.join(format!("{file_name}.digest"));
         if std::fs::read_to_string(&stamp).is_ok_and(|old| old == built) {
             let _ = std::fs::remove_file(&archive);
-            return Ok(());
+            return Ok(built);
         }
         containerd::ctr(&self.layout)
             .args(["images", "import"])
@@ -260,8 +260,9 @@ impl Cluster {
             .run()
             .await
             .with_context(|| format!("cannot import the image {}", image.name))?;
-        std::fs::write(&stamp, built)?;
-        std::fs::remove_file(&archive).context("cannot remove the image's archive")
+        std::fs::write(&stamp, &built)?;
+        std::fs::remove_file(&archive).context("cannot remove the image's archive")?;
+        Ok(built)
     }
 }
 

@@ -30,5 +30,6 @@ pub(super) async fn start(cluster: &Cluster) -> Result<()> {
         shell = shell.link(format!("/bin/{applet}"), "busybox");
     }
     cluster.import(&pause).await?;
-    cluster.import(&shell).await
+    cluster.import(&shell).await?;
+    Ok(())
 }

@@ -10,7 +10,8 @@ use crate::command::Command;
 
 /// Installs or upgrades the CRDs and Sluice, and waits until it is ready.
 ///
-/// `helm` is the program, `values` are further `--set` assignments.
+/// `helm` is the program. The image keeps its name and tag when it is built anew, so `image_digest` is what makes the pods
+/// of the old one go.
 ///
 /// # Errors
 /// When helm fails; the error holds what it said.
@@ -18,7 +19,7 @@ pub async fn install(
     helm: &Path,
     kubeconfig: &Path,
     namespace: &str,
-    values: &[String],
+    image_digest: Option<&str>,
 ) -> Result<()> {
     let charts = checkout()?.join("charts");
     let run = |release: &str, chart: &str, values: Vec<String>| {
@@ -46,7 +47,7 @@ pub async fn install(
         format!("image.tag={}", images::TAG),
         "image.pullPolicy=IfNotPresent".to_owned(),
     ];
-    all.extend_from_slice(values);
+    all.extend(image_digest.map(|digest| format!("podAnnotations.image-digest={digest}")));
     run("sluice", "sluice", all)
         .await
         .context("cannot install Sluice")?;

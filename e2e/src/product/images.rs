@@ -82,16 +82,16 @@ pub fn demo_app(programs: &Programs, version: &str, fail_percent: u32) -> Image 
         .entrypoint(["/demo-app"])
 }
 
-/// Builds and imports everything that the demo and the scenarios run.
+/// Builds and imports everything that the demo and the scenarios run; returns the digest of Sluice's image.
 ///
 /// # Errors
 /// When an image cannot be built or imported.
-pub async fn import(cluster: &Cluster, programs: &Programs) -> Result<()> {
-    cluster.import(&sluice(cluster, programs).await?).await?;
+pub async fn import(cluster: &Cluster, programs: &Programs) -> Result<String> {
+    let digest = cluster.import(&sluice(cluster, programs).await?).await?;
     for (version, fail_percent) in [("v1", 0), ("v2", 0), ("v3", 20), ("v4", 0)] {
         cluster
             .import(&demo_app(programs, version, fail_percent))
             .await?;
     }
-    Ok(())
+    Ok(digest)
 }
