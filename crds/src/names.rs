@@ -70,3 +70,7 @@ pub const GITOPS_FIELD_MANAGER: &str = "argocd-controller";
 /// Annotation on AnalysisRuns of a Rollout: which attempt at the update they belong to, `<steps hash>[/<aborted at>]`.
 /// A retry and a change of the steps begin a new attempt, so that a verdict on the old one does not count.
 pub const ATTEMPT: &str = "sluice.dev/attempt";
+/// Annotation on ReplicaSets and Services of an Experiment: the name of the Experiment.
+pub const EXPERIMENT_NAME: &str = "experiment.argoproj.io/name";
+/// Annotation on ReplicaSets and Services of an Experiment: the template that they belong to.
+pub const EXPERIMENT_TEMPLATE: &str = "experiment.argoproj.io/template-name";

@@ -60,6 +60,15 @@ impl PodTemplate {
 
     /// Sets one label of the template.
     pub fn set_label(&mut self, key: &str, value: &str) {
+        self.set_in("labels", key, value);
+    }
+
+    /// Sets one annotation of the template.
+    pub fn set_annotation(&mut self, key: &str, value: &str) {
+        self.set_in("annotations", key, value);
+    }
+
+    fn set_in(&mut self, section: &str, key: &str, value: &str) {
         let metadata = self
             .0
             .entry("metadata")
@@ -68,14 +77,14 @@ impl PodTemplate {
             *metadata = Value::Object(Map::new());
         }
         if let Some(metadata) = metadata.as_object_mut() {
-            let labels = metadata
-                .entry("labels")
+            let entries = metadata
+                .entry(section)
                 .or_insert_with(|| Value::Object(Map::new()));
-            if !labels.is_object() {
-                *labels = Value::Object(Map::new());
+            if !entries.is_object() {
+                *entries = Value::Object(Map::new());
             }
-            if let Some(labels) = labels.as_object_mut() {
-                labels.insert(key.to_owned(), Value::String(value.to_owned()));
+            if let Some(entries) = entries.as_object_mut() {
+                entries.insert(key.to_owned(), Value::String(value.to_owned()));
             }
         }
     }

@@ -8,8 +8,8 @@ use crate::revision::{self, Sets};
 use crate::seen::Seen;
 use crate::world::World;
 use crate::{
-    abort, analysis, conditions, counts, deadline, duration, history, invalid, pause, phase,
-    promote, replicas, services, steps, time, update, weight,
+    abort, analysis, conditions, counts, deadline, duration, experiment_step, history, invalid,
+    pause, phase, promote, replicas, services, steps, time, update, weight,
 };
 
 /// What to do next for one Rollout.
@@ -49,6 +49,7 @@ pub fn decide(world: &World<'_>, now: Timestamp) -> Plan {
     // Is there a reason to stop?
     abort::orders(&seen, &mut draft);
     analysis::judge(&seen, &mut draft);
+    experiment_step::judge(&seen, &mut draft);
     deadline::enforce(&seen, &mut draft);
 
     // How far are we?
@@ -63,6 +64,7 @@ pub fn decide(world: &World<'_>, now: Timestamp) -> Plan {
         replicas::reconcile(&seen, &mut draft);
     }
     analysis::reconcile(&seen, &mut draft, advanced);
+    experiment_step::reconcile(&seen, &mut draft, advanced);
     if !advanced {
         promote::when_due(&seen, &mut draft);
     }

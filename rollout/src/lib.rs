@@ -18,10 +18,12 @@
 //! | which ReplicaSet is which; making the new one | `revision`, `equality`, `hash` |
 //! | what every part of a decision looks at; what it writes into | `seen`, `draft` |
 //! | a new update begins; orders of people; giving up; stuck | `update`, `abort`, `deadline`, `invalid` |
-//! | how far the update is | `steps`, `pause`, `analysis` (with `run`, `arguments`), `promote` |
+//! | how far the update is | `steps`, `pause`, `analysis` (with `run`, `arguments`), `experiment_step`, `promote` |
 //! | what has to be written for that | `weight`, `services`, `replicas`, `history` |
 //! | what is said about it | `conditions`, `phase`, `counts`, `duration` |
 //! | what must never happen | `invariants` |
+//!
+//! Experiments are a machine of their own, in [`experiment`].
 
 mod abort;
 mod analysis;
@@ -33,6 +35,8 @@ mod decide;
 mod draft;
 mod duration;
 mod equality;
+pub mod experiment;
+mod experiment_step;
 pub mod hash;
 mod history;
 mod invalid;

@@ -109,6 +109,27 @@ pub enum Reason {
         /// `progressDeadlineSeconds`.
         seconds: i32,
     },
+    /// An Experiment runs for its duration.
+    ExperimentRuns {
+        /// When that is over.
+        until: Timestamp,
+    },
+    /// Waiting for an Experiment.
+    ExperimentRunning {
+        /// The Experiment.
+        experiment: String,
+        /// What it says.
+        message: String,
+    },
+    /// An Experiment ended badly.
+    ExperimentFailed {
+        /// The Experiment.
+        experiment: String,
+        /// Its phase.
+        phase: String,
+        /// What it says.
+        message: String,
+    },
     /// There is nothing to do.
     Settled,
 }
@@ -173,6 +194,26 @@ impl fmt::Display for Reason {
                     f,
                     "No progress for more than {seconds} s (progressDeadlineSeconds)"
                 )
+            }
+            Reason::ExperimentRuns { until } => write!(f, "The experiment runs until {until}"),
+            Reason::ExperimentRunning {
+                experiment,
+                message,
+            } if message.is_empty() => {
+                write!(f, "Waiting for experiment {experiment}")
+            }
+            Reason::ExperimentRunning {
+                experiment,
+                message,
+            } => {
+                write!(f, "Waiting for experiment {experiment}: {message}")
+            }
+            Reason::ExperimentFailed {
+                experiment,
+                phase,
+                message,
+            } => {
+                write!(f, "Experiment {experiment} is {phase}: {message}")
             }
             Reason::Settled => write!(f, "Nothing to do"),
         }

@@ -11,7 +11,7 @@ use crate::draft::{Draft, EventSlot};
 use crate::plan::EventType;
 use crate::reason::Reason;
 use crate::seen::Seen;
-use crate::{analysis, pause, replicas, weight};
+use crate::{analysis, experiment_step, pause, replicas, weight};
 
 /// Index of the step that is worked on; the number of steps when all are done. A number that people wrote out of range
 /// is held in range.
@@ -91,6 +91,7 @@ pub(crate) fn advance(seen: &Seen<'_>, draft: &mut Draft) -> bool {
             Some(StepKind::SetWeight(_)) => set_weight(seen, draft),
             Some(StepKind::Pause(step)) => pause::step(seen, draft, at, step),
             Some(StepKind::Analysis(_)) => analysis::step(seen, draft, at),
+            Some(StepKind::Experiment(_)) => experiment_step::step(seen, draft, at),
             // Refused by validation, so this is not reached; a step that nobody carries out is not passed either.
             _ => Progress::Waits,
         };

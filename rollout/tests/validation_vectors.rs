@@ -33,6 +33,7 @@ fn errors_of_the_spec(rollout: &Rollout) -> Vec<String> {
         replica_sets: &[],
         services: &services,
         analysis_runs: &[],
+        experiments: &[],
         templates: &Templates::new(),
         traffic: Ok(&[]),
         workload: None,

@@ -7,6 +7,7 @@
 
 mod conditions;
 mod holding;
+mod jobs;
 mod limits;
 mod properties;
 mod runs;

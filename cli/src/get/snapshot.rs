@@ -184,6 +184,7 @@ impl Snapshot {
             replica_sets: &sets,
             services: &self.services,
             analysis_runs: &self.runs,
+            experiments: &[],
             templates: &self.templates,
             traffic: traffic.as_deref().map_err(Vec::as_slice),
             workload: None,

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use sluice_analysis::{CancelRequest, MeasureRequest, Outcome, SecretValues};
 use sluice_analysis_providers::{Registry, RunIdentity, Settings};
 use sluice_crds::analysis::AnalysisRun;
-use sluice_runtime::{Api, Clock};
+use sluice_runtime::{Api, Clock, Context};
 
+use super::job::Jobs;
 use super::secrets;
 
 /// The backends, with what they need around them; cheap to clone.
@@ -15,14 +16,16 @@ pub(super) struct Providers {
     api: Api,
     clock: Arc<dyn Clock>,
     registry: Arc<Registry>,
+    jobs: Jobs,
 }
 
 impl Providers {
-    pub(super) fn new(api: &Api, clock: &Arc<dyn Clock>, settings: &Settings) -> Self {
+    pub(super) fn new(ctx: &Context, settings: &Settings) -> Self {
         Self {
-            api: api.clone(),
-            clock: Arc::clone(clock),
+            api: ctx.api.clone(),
+            clock: Arc::clone(&ctx.clock),
             registry: Arc::new(Registry::new(settings)),
+            jobs: Jobs::new(&ctx.api, &ctx.executor),
         }
     }
 
@@ -32,8 +35,22 @@ impl Providers {
         run: &AnalysisRun,
         request: &MeasureRequest,
     ) -> (Outcome, SecretValues) {
+        let whole = run;
         let run = identity(run);
         match secrets::read(&self.api, &run.namespace, &request.secrets).await {
+            Ok(values) if request.metric.provider.job.is_some() => {
+                let outcome = match request.resolve(&values) {
+                    Ok(metric) => {
+                        let now = self.clock.now();
+                        self.jobs.measure(whole, request, &metric, now).await
+                    }
+                    Err(error) => Outcome::Error {
+                        message: error.to_string(),
+                        transient: false,
+                    },
+                };
+                (outcome, values)
+            }
             Ok(values) => {
                 let outcome = self
                     .registry
@@ -59,7 +76,9 @@ impl Providers {
             .iter()
             .flatten()
             .find(|metric| metric.name == request.metric);
-        if let Some(metric) = metric {
+        if let Some(metric) = metric.filter(|metric| metric.provider.job.is_some()) {
+            self.jobs.cancel(run, request, metric).await;
+        } else if let Some(metric) = metric {
             self.registry
                 .cancel(request, metric, &identity(run), self.clock.now())
                 .await;

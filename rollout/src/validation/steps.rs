@@ -11,6 +11,7 @@ use super::canary::FIELD;
 use super::{Errors, names};
 
 pub(super) fn check(canary: &CanaryStrategy, errors: &mut Errors) {
+    super::experiment::check(canary, errors);
     let routing = canary.traffic_routing.as_ref();
     for (index, step) in canary.steps().iter().enumerate() {
         let field = format!("{FIELD}.steps[{index}]");

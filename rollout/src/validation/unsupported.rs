@@ -73,11 +73,6 @@ fn steps(canary: &CanaryStrategy, refuse: &mut impl FnMut(&str, bool, &str)) {
     for (index, step) in canary.steps().iter().enumerate() {
         for (key, set, instead) in [
             (
-                "experiment",
-                step.experiment.is_some(),
-                "use an analysis step that compares the two sides",
-            ),
-            (
                 "setCanaryScale",
                 step.set_canary_scale.is_some(),
                 "remove the step; the canary has the size of its weight",

@@ -11,6 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use sluice_analysis::template::Templates;
 use sluice_crds::analysis::{AnalysisRun, AnalysisTemplateSpec};
+use sluice_crds::experiment::Experiment;
 use sluice_crds::names;
 use sluice_crds::pod_template::PodTemplate;
 use sluice_crds::rollout::{Rollout, RolloutStatus};
@@ -27,6 +28,7 @@ pub(crate) struct Cluster {
     pub(crate) sets: Vec<ReplicaSet>,
     pub(crate) services: BTreeMap<String, Service>,
     pub(crate) runs: Vec<AnalysisRun>,
+    pub(crate) experiments: Vec<Experiment>,
     pub(crate) templates: Templates,
     /// What each router says; empty without traffic routing.
     pub(crate) routes: Vec<Result<i32, String>>,
@@ -84,6 +86,7 @@ impl Cluster {
             sets: Vec::new(),
             services: BTreeMap::new(),
             runs: Vec::new(),
+            experiments: Vec::new(),
             templates: Templates::new(),
             routes: if routed { vec![Ok(0)] } else { Vec::new() },
             accepted: None,
@@ -242,6 +245,7 @@ impl Cluster {
             replica_sets: &self.sets,
             services: &self.services,
             analysis_runs: &self.runs,
+            experiments: &self.experiments,
             templates: &self.templates,
             traffic: Ok(observed),
             workload: None,
@@ -481,9 +485,20 @@ impl Cluster {
                 )
             })
             .collect();
+        let experiments: BTreeMap<String, (Option<bool>, Option<String>)> = self
+            .experiments
+            .iter()
+            .map(|experiment| {
+                let status = experiment.status.as_ref();
+                let phase = status.and_then(|status| status.phase.clone());
+                let name = experiment.metadata.name.clone().unwrap();
+                (name, (experiment.spec.terminate, phase))
+            })
+            .collect();
         let status = self.status();
         json!({
             "sets": sets, "services": services, "runs": runs, "routes": self.routes,
+            "experiments": experiments,
             "phase": status.phase, "message": status.message, "step": status.current_step_index,
             "stable": status.stable_rs, "current": status.current_pod_hash, "abort": status.abort,
             "pauses": status.pause_conditions.iter().flatten().map(|pause| &pause.reason).collect::<Vec<_>>(),

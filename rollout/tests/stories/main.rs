@@ -11,6 +11,7 @@ mod analysis;
 mod basic;
 mod crash;
 mod events;
+mod experiment_step;
 mod fixtures;
 mod fuzz;
 mod history;
