@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use sluice_analysis::{CancelRequest, MeasureRequest, Outcome, SecretValues};
-use sluice_analysis_providers::{Registry, RunIdentity, Settings};
+use sluice_analysis_providers::{Credentials, Registry, RunIdentity, Settings};
 use sluice_crds::analysis::AnalysisRun;
 use sluice_runtime::{Api, Clock, Context};
 
 use super::job::Jobs;
-use super::secrets;
+use super::secrets::{self, SecretError};
 
 /// The backends, with what they need around them; cheap to clone.
 #[derive(Clone)]
@@ -17,6 +17,7 @@ pub(super) struct Providers {
     clock: Arc<dyn Clock>,
     registry: Arc<Registry>,
     jobs: Jobs,
+    own_namespace: Arc<str>,
 }
 
 impl Providers {
@@ -26,6 +27,7 @@ impl Providers {
             clock: Arc::clone(&ctx.clock),
             registry: Arc::new(Registry::new(settings)),
             jobs: Jobs::new(&ctx.api, &ctx.executor),
+            own_namespace: Arc::from(ctx.own_namespace.as_str()),
         }
     }
 
@@ -51,21 +53,44 @@ impl Providers {
                 };
                 (outcome, values)
             }
-            Ok(values) => {
+            Ok(mut values) => {
+                let credentials = match self.credentials(&run, request).await {
+                    Ok(credentials) => credentials,
+                    Err(error) => return (error.into(), values),
+                };
+                // Nothing shows these either.
+                for (key, value) in credentials.iter().flatten() {
+                    values.insert(format!("credentials {key}"), value.as_str());
+                }
+                let now = self.clock.now();
+                let credentials = credentials.as_ref();
                 let outcome = self
                     .registry
-                    .measure(request, &values, &run, self.clock.now())
+                    .measure_as(request, &values, credentials, &run, now)
                     .await;
                 (outcome, values)
             }
-            Err(error) => {
-                let outcome = Outcome::Error {
-                    message: error.message,
-                    transient: error.transient,
-                };
-                (outcome, SecretValues::new())
-            }
+            Err(error) => (error.into(), SecretValues::new()),
         }
+    }
+
+    /// The credentials of a backend, from the Secret that it names.
+    async fn credentials(
+        &self,
+        run: &RunIdentity,
+        request: &MeasureRequest,
+    ) -> Result<Option<Credentials>, SecretError> {
+        let Some(wanted) = self.registry.credentials(&request.metric) else {
+            return Ok(None);
+        };
+        let namespace = if wanted.of_run {
+            &run.namespace
+        } else {
+            &*self.own_namespace
+        };
+        secrets::read_all(&self.api, namespace, &wanted.secret)
+            .await
+            .map(Some)
     }
 
     /// Ends the remote part of a measurement that was cancelled.
