@@ -10,7 +10,7 @@ use sluice_crds::analysis::Metric;
 use crate::backend::{Credentials, CredentialsRef};
 use crate::datadog::Datadog;
 use crate::graphite::Graphite;
-use crate::http::{Clients, Failure};
+use crate::http::{AwsKeys, Clients, Failure};
 use crate::influxdb::InfluxDb;
 use crate::new_relic::NewRelic;
 use crate::prometheus::Prometheus;
@@ -26,6 +26,8 @@ pub struct Settings {
     pub prometheus_address: Option<String>,
     /// Let metrics reach link-local addresses, cloud metadata services among them. Default: no.
     pub allow_link_local: bool,
+    /// Keys for requests that are signed for AWS.
+    pub aws: Option<AwsKeys>,
 }
 
 /// The backends that are built in.
@@ -37,7 +39,8 @@ impl Registry {
     /// Every backend that speaks HTTP. The crypto provider of the process is set if none is.
     #[must_use]
     pub fn new(settings: &Settings) -> Self {
-        let clients = Arc::new(Clients::new(settings.allow_link_local));
+        let clients =
+            Arc::new(Clients::new(settings.allow_link_local).with_aws(settings.aws.clone()));
         let mut registry = Self {
             providers: BTreeMap::new(),
         };
