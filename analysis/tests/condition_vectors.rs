@@ -31,6 +31,26 @@ const OTHERWISE: &[(&str, &str, &str)] = &[
         "a whole number is a number that is not NaN, be it a default",
     ),
     (
+        "date(result.t).Month() == 5",
+        "T.",
+        "a month and a day of the week are numbers here, and types of their own there",
+    ),
+    ("date(result.t).Weekday() == 1", "T.", "the same"),
+    ("+result.s == 'x'", "E.", "a sign before a text is refused"),
+    ("sort(result.m) == []", "E.", "a map is no list"),
+    (
+        "toPairs(result.m) == [['k', 1]]",
+        "T.",
+        "numbers are equal by value, wherever they stand",
+    ),
+    ("result.m == {'k': 1}", "T.", "the same"),
+    (
+        "first(result.n) == 1",
+        "E.",
+        "a number has no first element; there it is nil",
+    ),
+    ("get(result.n, 9) == nil", "E.", "the same"),
+    (
         "findIndex(result, # > 0.5) == 0",
         "F..F...",
         "nothing found is nil, which equals no number; there it ends in a failed conversion",

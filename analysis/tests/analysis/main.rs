@@ -10,6 +10,7 @@ mod holding;
 mod jobs;
 mod limits;
 mod properties;
+mod reasons;
 mod runs;
 mod schedule;
 mod secrets;

@@ -184,6 +184,16 @@ fn argument(values: &[Value], index: usize) -> &Value {
     values.get(index).unwrap_or(&Value::Nil)
 }
 
+/// A number as a place in a list, or as the end of a range: the numbers of JSON are whole only by chance, so the fraction
+/// is dropped, as in Go.
+pub(super) fn whole(value: &Value) -> Option<i64> {
+    match value {
+        Value::Integer(number) => Some(*number),
+        Value::Float(number) => Some(numbers::truncate(*number)),
+        _ => None,
+    }
+}
+
 fn text<'a>(function: &str, values: &'a [Value], index: usize) -> Result<&'a str> {
     match argument(values, index) {
         Value::String(text) => Ok(text),
