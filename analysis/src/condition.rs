@@ -72,6 +72,15 @@ impl Condition {
     /// # Errors
     /// When the value does not fit, or the expression gives something else than true or false.
     pub fn evaluate(&self, result: &Value, now: Timestamp) -> Result<bool, ConditionError> {
+        if let (Value::Nil, Some(operation)) = (result, needs_a_value(self.program.root())) {
+            let message = format!("{operation} is not defined on nil");
+            return Err(ConditionError::NoData {
+                error: ExpressionError {
+                    message,
+                    position: None,
+                },
+            });
+        }
         match self.program.evaluate(&environment(result, now)) {
             Ok(Value::Bool(value)) => Ok(value),
             Ok(other) => Err(ConditionError::NotBool {
@@ -95,6 +104,20 @@ fn environment(result: &Value, now: Timestamp) -> Environment {
         variables: BTreeMap::from([("result".to_owned(), result.clone())]),
         now,
     }
+}
+
+/// What a condition asks of the result that nothing cannot answer, even where it is not reached: whether something is in
+/// it, and `get`. The reference refuses both when it reads the condition, since it knows the result by then.
+fn needs_a_value(node: &Node) -> Option<&'static str> {
+    let is_result = |node: &Node| matches!(node, Node::Name(name, _) if name == "result");
+    let here = match node {
+        Node::Binary(Binary::In, _, right) if is_result(right) => Some("in"),
+        Node::Call {
+            name, arguments, ..
+        } if name == "get" && arguments.first().is_some_and(is_result) => Some("get"),
+        _ => None,
+    };
+    here.or_else(|| node.children().into_iter().find_map(needs_a_value))
 }
 
 fn no_data(result: &Value) -> bool {

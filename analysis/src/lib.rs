@@ -7,6 +7,7 @@
 pub mod args;
 pub mod condition;
 pub mod expression;
+pub mod job;
 pub mod phase;
 pub mod plan;
 pub mod reason;

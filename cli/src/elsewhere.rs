@@ -25,7 +25,7 @@ pub(crate) fn answer(command: &str) -> Error {
         }
         "completion" => "shell completion is not offered",
         _ => {
-            "Sluice does not carry Experiments out: an analysis step or a background analysis compares the two sides"
+            "experiments are not shown by this plugin: use kubectl get experiments and kubectl describe experiment; to end one, set its spec.terminate to true"
         }
     };
     anyhow!("`{command}` is not part of this plugin: {instead}")

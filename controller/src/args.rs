@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use clap::{Arg, ArgAction, Args as _, Command, FromArgMatches, Parser};
+use sluice_analysis_providers::http::AwsKeys;
 use sluice_runtime::lease::Timing;
 use sluice_runtime::telemetry::LogFormat;
 
@@ -17,11 +18,11 @@ use crate::config::{Config, Loops};
 #[derive(Debug, Clone, Parser)]
 #[command(name = "sluice-controller", version)]
 pub struct Args {
-    /// Loops to run, separated by commas: rollouts, analysis, applications.
+    /// Loops to run, separated by commas: rollouts, experiments, analysis, applications.
     #[arg(
         long,
         value_delimiter = ',',
-        default_value = "rollouts,analysis,applications"
+        default_value = "rollouts,experiments,analysis,applications"
     )]
     pub controllers: Vec<String>,
     /// Watch one namespace only: that of --namespace, or the controller's own.
@@ -77,6 +78,9 @@ pub struct Args {
     /// Rollouts that are worked on at once.
     #[arg(long, default_value_t = 10)]
     pub rollout_threads: usize,
+    /// Experiments that are worked on at once.
+    #[arg(long, default_value_t = 10)]
+    pub experiment_threads: usize,
     /// AnalysisRuns that are worked on at once; measurements under way do not count.
     #[arg(long, default_value_t = 30)]
     pub analysis_threads: usize,
@@ -104,7 +108,6 @@ pub struct Args {
 const WITHOUT_MEANING: &[(&str, &str)] = &[
     ("kloglevel", "there is one log, set by --loglevel"),
     ("klog-v", "there is one log, set by --loglevel"),
-    ("experiment-threads", "work is bounded by --rollout-threads"),
     ("service-threads", "Services are handled with their Rollout"),
     (
         "ingress-threads",
@@ -205,6 +208,7 @@ impl Args {
     pub fn config(&self, own_namespace: &str, host: &str) -> Result<Config, String> {
         let mut loops = Loops {
             rollouts: false,
+            experiments: false,
             analysis: false,
             applications: false,
         };
@@ -216,11 +220,12 @@ impl Args {
         {
             match name {
                 "rollouts" => loops.rollouts = true,
+                "experiments" => loops.experiments = true,
                 "analysis" => loops.analysis = true,
                 "applications" => loops.applications = true,
                 other => {
                     return Err(format!(
-                        "--controllers: {other:?} is not a loop; write some of rollouts, analysis, applications"
+                        "--controllers: {other:?} is not a loop; write some of rollouts, experiments, analysis, applications"
                     ));
                 }
             }
@@ -258,15 +263,27 @@ impl Args {
             burst: self.burst,
             loops,
             rollout_workers: self.rollout_threads.max(1),
+            experiment_workers: self.experiment_threads.max(1),
             analysis_workers: self.analysis_threads.max(1),
             resync: Duration::from_secs(self.rollout_resync.max(1)),
             providers: sluice_analysis_providers::Settings {
                 prometheus_address: self.prometheus_address.clone(),
                 allow_link_local: self.allow_link_local_metrics,
+                aws: aws_keys(|key| std::env::var(key).ok()),
             },
             applications: self.applications.clone(),
         })
     }
+}
+
+/// Keys for metrics that are signed for AWS, from the usual places of the environment.
+fn aws_keys(variable: impl Fn(&str) -> Option<String>) -> Option<AwsKeys> {
+    let set = |key: &str| variable(key).filter(|value| !value.is_empty());
+    Some(AwsKeys {
+        access_key: set("AWS_ACCESS_KEY_ID")?,
+        secret_key: set("AWS_SECRET_ACCESS_KEY")?,
+        session_token: set("AWS_SESSION_TOKEN"),
+    })
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
@@ -321,9 +338,27 @@ mod tests {
     fn without_arguments_everything_runs_everywhere() {
         let config = given(&[]).args.config("own", "host").unwrap();
         assert!(config.loops.rollouts && config.loops.analysis && config.loops.applications);
+        assert!(config.loops.experiments);
         assert!(config.leader_elect && config.watched_namespace.is_none());
         assert_eq!(config.timing, Timing::default());
         assert!(given(&[]).without_effect.is_empty());
+    }
+
+    #[test]
+    fn keys_for_aws_are_taken_when_both_are_there() {
+        let with = |keys: &'static [&'static str]| {
+            aws_keys(|key| keys.contains(&key).then(|| key.to_lowercase()))
+        };
+        assert_eq!(with(&["AWS_ACCESS_KEY_ID"]), None);
+        let keys = with(&[
+            "AWS_ACCESS_KEY_ID",
+            "AWS_SECRET_ACCESS_KEY",
+            "AWS_SESSION_TOKEN",
+        ]);
+        assert_eq!(
+            keys.unwrap().session_token.as_deref(),
+            Some("aws_session_token")
+        );
     }
 
     #[test]

@@ -38,6 +38,8 @@ pub struct Config {
     pub loops: Loops,
     /// Rollouts that are worked on at once.
     pub rollout_workers: usize,
+    /// Experiments that are worked on at once.
+    pub experiment_workers: usize,
     /// AnalysisRuns that are worked on at once.
     pub analysis_workers: usize,
     /// When an object is looked at again if nothing happens.
@@ -53,6 +55,8 @@ pub struct Config {
 pub struct Loops {
     /// Rollouts.
     pub rollouts: bool,
+    /// Experiments.
+    pub experiments: bool,
     /// AnalysisRuns.
     pub analysis: bool,
     /// Applications.

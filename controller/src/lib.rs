@@ -1,14 +1,16 @@
 //! The controller: for each kind a loop of observe → decide → act around a pure engine.
 //!
 //! `main.rs` reads the command line ([`args`]) into a [`Config`] and calls [`run()`], which tests call as well. The loops:
-//! [`rollout`], [`analysis`], [`application`]. What they share — caches, executor, queue, Lease — is `sluice-runtime`.
+//! [`rollout`], [`experiment`], [`analysis`], [`application`]. What they share — caches, executor, queue, Lease — is `sluice-runtime`.
 
 mod analysis;
 pub mod application;
 pub mod args;
 mod config;
+mod experiment;
 mod rollout;
 mod run;
+mod templates;
 
 pub use config::{Config, Loops};
 pub use run::{run, run_with_clock};

@@ -24,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 use crate::analysis::AnalysisRuns;
 use crate::application::Applications;
 use crate::config::Config;
+use crate::experiment::Experiments;
 use crate::rollout::Rollouts;
 
 /// How often it is said which caches are still missing.
@@ -97,6 +98,10 @@ pub async fn run_with_clock(
         .loops
         .rollouts
         .then(|| Rollouts::start(&ctx, &config));
+    let experiments = config
+        .loops
+        .experiments
+        .then(|| Experiments::start(&ctx, &config));
     let analysis = config
         .loops
         .analysis
@@ -143,6 +148,13 @@ pub async fn run_with_clock(
         let workers = config.rollout_workers;
         loops.spawn(async move {
             rollouts.run(workers).await;
+            anyhow::Ok(())
+        });
+    }
+    if let Some(experiments) = experiments {
+        let workers = config.experiment_workers;
+        loops.spawn(async move {
+            experiments.run(workers).await;
             anyhow::Ok(())
         });
     }

@@ -76,3 +76,7 @@ pub const WAS_STABLE: &str = "sluice.dev/was-stable";
 /// Annotation on ReplicaSets: a digest of the pod template that the set was made for. It tells a collision of hashes from a
 /// template that an admission webhook changed.
 pub const TEMPLATE_DIGEST: &str = "sluice.dev/template-digest";
+/// Annotation on ReplicaSets and Services of an Experiment: the name of the Experiment.
+pub const EXPERIMENT_NAME: &str = "experiment.argoproj.io/name";
+/// Annotation on ReplicaSets and Services of an Experiment: the template that they belong to.
+pub const EXPERIMENT_TEMPLATE: &str = "experiment.argoproj.io/template-name";

@@ -342,7 +342,7 @@ fn went_on(seen: &Seen<'_>, kind: Kind, run: &AnalysisRun) -> bool {
 }
 
 /// The phase of a run. One that was ended before it measured anything has not succeeded: nobody knows.
-fn verdict(run: &AnalysisRun) -> Phase {
+pub(crate) fn verdict(run: &AnalysisRun) -> Phase {
     let status = run.status.as_ref();
     let phase = status.map_or(Phase::Pending, |status| Phase::parse(&status.phase));
     let ended = run.spec.terminate == Some(true);
@@ -358,7 +358,8 @@ fn verdict(run: &AnalysisRun) -> Phase {
     }
 }
 
-fn message(run: &AnalysisRun) -> String {
+/// What a run says of itself.
+pub(crate) fn message(run: &AnalysisRun) -> String {
     run.status
         .as_ref()
         .and_then(|status| status.message.clone())
@@ -366,7 +367,7 @@ fn message(run: &AnalysisRun) -> String {
 }
 
 /// Whether a run is neither over nor told to end.
-fn is_open(run: &AnalysisRun) -> bool {
+pub(crate) fn is_open(run: &AnalysisRun) -> bool {
     let over = run
         .status
         .as_ref()

@@ -66,7 +66,7 @@ pub(crate) fn resolve(
 }
 
 /// The text of a field: `metadata.name`, `metadata.labels['app']`, `status.albs[0].loadBalancer.name`.
-fn at(object: &Value, path: &str) -> Option<String> {
+pub(crate) fn at(object: &Value, path: &str) -> Option<String> {
     let mut value = object;
     let mut rest = path
         .trim_start_matches("{")

@@ -8,9 +8,9 @@ use crate::revision;
 use crate::seen::Seen;
 use crate::world::World;
 use crate::{
-    abort, analysis, anti_affinity, blue_green, conditions, counts, deadline, duration, history,
-    invalid, metadata, pause, phase, promote, replicas, restart, services, steps, time, update,
-    weight, workload,
+    abort, analysis, anti_affinity, blue_green, conditions, counts, deadline, duration,
+    experiment_step, history, invalid, metadata, pause, phase, promote, replicas, restart,
+    services, steps, time, update, weight, workload,
 };
 
 /// What to do next for one Rollout.
@@ -56,6 +56,7 @@ pub fn decide(world: &World<'_>, now: Timestamp) -> Plan {
     // Is there a reason to stop?
     abort::orders(&seen, &mut draft);
     analysis::judge(&seen, &mut draft);
+    experiment_step::judge(&seen, &mut draft);
     deadline::enforce(&seen, &mut draft);
 
     // How far are we?
@@ -80,6 +81,7 @@ pub fn decide(world: &World<'_>, now: Timestamp) -> Plan {
         replicas::reconcile(&seen, &mut draft);
     }
     analysis::reconcile(&seen, &mut draft, advanced);
+    experiment_step::reconcile(&seen, &mut draft, advanced);
     if !advanced {
         promote::when_due(&seen, &mut draft);
     }

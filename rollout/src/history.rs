@@ -11,7 +11,7 @@ use crate::seen::Seen;
 use crate::world::ReplicaSet;
 
 /// Finished runs that are kept of each sort unless the spec says otherwise.
-const RUNS: i32 = 5;
+pub(crate) const RUNS: i32 = 5;
 
 /// Deletes what is over the limits.
 pub(crate) fn clean(seen: &Seen<'_>, draft: &mut Draft) {

@@ -12,7 +12,7 @@ use crate::reason::Reason;
 use crate::seen::Seen;
 use crate::validation::{self, FieldError};
 use crate::world::World;
-use crate::{abort, analysis, blue_green, phase, time, update, weight};
+use crate::{abort, analysis, blue_green, experiment_step, phase, time, update, weight};
 
 /// Seconds until the things that the spec refers to are looked at again.
 const AGAIN: i64 = 20;
@@ -73,6 +73,7 @@ fn keep_the_way_back(world: &World<'_>, now: Timestamp, draft: &mut Draft) {
     }
     abort::orders(&seen, draft);
     analysis::judge(&seen, draft);
+    experiment_step::judge(&seen, draft);
     if draft.status.aborted() {
         conditions::aborted(&seen, draft);
     }

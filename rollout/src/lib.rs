@@ -18,12 +18,14 @@
 //! | which ReplicaSet is which; making the new one | `revision`, `equality`, `hash` |
 //! | what every part of a decision looks at; what it writes into | `seen`, `draft` |
 //! | a new update begins; orders of people; giving up; stuck | `update`, `abort`, `deadline`, `invalid` |
-//! | how far the update is | `steps`, `pause`, `plugin`, `analysis` (with `run`, `arguments`), `promote`; `blue_green::gate` |
+//! | how far the update is | `steps`, `pause`, `plugin`, `analysis` (with `run`, `arguments`), `experiment_step`, `promote`; `blue_green::gate` |
 //! | what has to be written for that | `weight`, `services`, `replicas`, `history`; `blue_green` |
 //! | what is put into templates and live pods beside that | `metadata`, `anti_affinity` |
 //! | pods that are to be restarted; a workload that is taken over | `restart`, `workload` |
 //! | what is said about it | `conditions`, `phase`, `counts`, `duration` |
 //! | what must never happen | `invariants` |
+//!
+//! Experiments are a machine of their own, in [`experiment`].
 
 mod abort;
 mod analysis;
@@ -37,6 +39,8 @@ mod decide;
 mod draft;
 mod duration;
 mod equality;
+pub mod experiment;
+mod experiment_step;
 pub mod hash;
 mod history;
 mod invalid;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde_json::Value;
 use sluice_crds::analysis::AnalysisRun;
+use sluice_crds::experiment::Experiment;
 use sluice_crds::pod_template::PodTemplate;
 use sluice_crds::rollout::RolloutStatus;
 use sluice_crds::split::Split;
@@ -140,6 +141,20 @@ pub enum Effect {
     },
     /// Deletes a finished AnalysisRun.
     DeleteAnalysisRun {
+        /// Its name.
+        name: String,
+        /// What it must still be.
+        precondition: Precondition,
+    },
+    /// Creates an Experiment, owned by the Rollout. `AlreadyExists` is fine if it is owned by the Rollout.
+    CreateExperiment(Box<Experiment>),
+    /// Orders an Experiment to stop.
+    TerminateExperiment {
+        /// Its name.
+        name: String,
+    },
+    /// Deletes a finished Experiment, and with it what it owns.
+    DeleteExperiment {
         /// Its name.
         name: String,
         /// What it must still be.

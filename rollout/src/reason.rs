@@ -130,6 +130,27 @@ pub enum Reason {
         /// What it waits for.
         message: String,
     },
+    /// An Experiment runs for its duration.
+    ExperimentRuns {
+        /// When that is over.
+        until: Timestamp,
+    },
+    /// Waiting for an Experiment.
+    ExperimentRunning {
+        /// The Experiment.
+        experiment: String,
+        /// What it says.
+        message: String,
+    },
+    /// An Experiment ended badly.
+    ExperimentFailed {
+        /// The Experiment.
+        experiment: String,
+        /// Its phase.
+        phase: String,
+        /// What it says.
+        message: String,
+    },
     /// There is nothing to do.
     Settled,
 }
@@ -209,6 +230,26 @@ impl fmt::Display for Reason {
             }
             Reason::PluginRunning { plugin, message } => {
                 write!(f, "Waiting for {plugin}: {message}")
+            }
+            Reason::ExperimentRuns { until } => write!(f, "The experiment runs until {until}"),
+            Reason::ExperimentRunning {
+                experiment,
+                message,
+            } if message.is_empty() => {
+                write!(f, "Waiting for experiment {experiment}")
+            }
+            Reason::ExperimentRunning {
+                experiment,
+                message,
+            } => {
+                write!(f, "Waiting for experiment {experiment}: {message}")
+            }
+            Reason::ExperimentFailed {
+                experiment,
+                phase,
+                message,
+            } => {
+                write!(f, "Experiment {experiment} is {phase}: {message}")
             }
             Reason::Settled => write!(f, "Nothing to do"),
         }

@@ -224,6 +224,26 @@ pub fn of_effect(rollout: &Rollout, effect: &Effect) -> Option<Request> {
                 patch,
             }
         }
+        Effect::CreateExperiment(experiment) => {
+            let name = experiment.metadata.name.clone().unwrap_or_default();
+            let mut object = serde_json::to_value(experiment).unwrap_or_default();
+            set(&mut object, "metadata", "namespace", json!(namespace));
+            let owner = json!([owner_reference(rollout)]);
+            set(&mut object, "metadata", "ownerReferences", owner);
+            Request::Create {
+                target: target(Kind::Experiment, &name),
+                object,
+            }
+        }
+        Effect::TerminateExperiment { name } => Request::Merge {
+            target: target(Kind::Experiment, name),
+            status: false,
+            patch: json!({ "spec": { "terminate": true } }),
+        },
+        Effect::DeleteExperiment { name, precondition } => Request::Delete {
+            target: target(Kind::Experiment, name),
+            precondition: precondition.clone(),
+        },
         Effect::DeleteAnalysisRun { name, precondition } => Request::Delete {
             target: target(Kind::AnalysisRun, name),
             precondition: precondition.clone(),
@@ -323,6 +343,7 @@ enum Kind {
     Pod,
     Service,
     AnalysisRun,
+    Experiment,
 }
 
 impl Kind {
@@ -334,6 +355,7 @@ impl Kind {
             Kind::Pod => ("v1", "Pod", "pods"),
             Kind::Service => ("v1", "Service", "services"),
             Kind::AnalysisRun => ("argoproj.io/v1alpha1", "AnalysisRun", "analysisruns"),
+            Kind::Experiment => ("argoproj.io/v1alpha1", "Experiment", "experiments"),
         };
         Target {
             api_version,

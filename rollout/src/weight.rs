@@ -8,15 +8,15 @@
 
 use sluice_crds::rollout::RolloutStatus;
 use sluice_crds::rollout::status::TrafficWeights;
-use sluice_crds::split::Split;
+use sluice_crds::split::{Split, WeightedService};
 
 use crate::draft::{Draft, EventSlot, Slot};
 use crate::plan::{Effect, EventType};
 use crate::reason::Reason;
 use crate::replicas::{self, available};
 use crate::seen::{Route, Seen};
-use crate::steps;
 use crate::world::ReplicaSet;
+use crate::{experiment_step, steps};
 
 /// The weight that the sizes of the sets follow: that of the step, 0 after an abort, everything when steps do not
 /// matter (first revision, full promotion, already stable).
@@ -107,8 +107,17 @@ pub(crate) fn reconcile(seen: &Seen<'_>, draft: &mut Draft) {
         // That some routers may not fall yet is no reason for others to rise.
         return;
     }
-    let split = split(seen, route, wanted.weight);
-    let differs = route.lowest != wanted.weight || route.highest != wanted.weight;
+    let mut split = split(seen, route, wanted.weight);
+    split.additional = experiment_step::destinations(seen, &draft.status);
+    let known = seen.world.rollout.status.as_ref();
+    let told = known
+        .and_then(|status| status.canary.as_ref()?.weights.as_ref())
+        .map_or_else(Vec::new, additional);
+    // Routers do not show these, so what was told is what the status says.
+    let others = split.additional != told;
+    let sum = |all: &[WeightedService]| all.iter().map(|one| i64::from(one.weight)).sum::<i64>();
+    let more = sum(&split.additional) > sum(&told);
+    let differs = others || route.lowest != wanted.weight || route.highest != wanted.weight;
     if differs || route.unreadable.is_empty() {
         let verified = if route.refused.is_empty() {
             route.confirmed.then_some(true)
@@ -122,7 +131,7 @@ pub(crate) fn reconcile(seen: &Seen<'_>, draft: &mut Draft) {
         draft.status.canary.get_or_insert_default().weights = Some(weights);
     }
     if differs {
-        let falls = wanted.weight < route.highest;
+        let falls = wanted.weight < route.highest || (wanted.weight == route.lowest && !more);
         let (from, to) = (
             if falls { route.highest } else { route.lowest },
             wanted.weight,
@@ -146,6 +155,17 @@ pub(crate) fn reconcile(seen: &Seen<'_>, draft: &mut Draft) {
         };
         draft.effect(slot, Effect::SetTraffic(split));
     }
+}
+
+/// The further destinations of weights in the status.
+fn additional(weights: &TrafficWeights) -> Vec<WeightedService> {
+    let all = weights.additional.iter().flatten();
+    all.map(|one| WeightedService {
+        service: one.service_name.clone().unwrap_or_default(),
+        hash: one.pod_template_hash.clone().unwrap_or_default(),
+        weight: one.weight,
+    })
+    .collect()
 }
 
 /// Who is behind the canary side of the routes.

@@ -9,6 +9,7 @@ use serde_json::Value;
 use sluice_analysis::template::TemplateLookup;
 use sluice_crds::analysis::AnalysisRun;
 use sluice_crds::decode::{self, DecodeError};
+use sluice_crds::experiment::Experiment;
 use sluice_crds::pod_template::PodTemplate;
 use sluice_crds::rollout::Rollout;
 use sluice_crds::split::ObservedSplit;
@@ -26,6 +27,8 @@ pub struct World<'a> {
     pub pods: &'a [Pod],
     /// AnalysisRuns that it owns.
     pub analysis_runs: &'a [AnalysisRun],
+    /// Experiments that it owns.
+    pub experiments: &'a [Experiment],
     /// Analysis templates of its namespace and of the cluster.
     pub templates: &'a dyn TemplateLookup,
     /// What its routers say now: empty without traffic routing. `Err` holds one `(field, message)` for each part of

@@ -79,6 +79,7 @@ impl Around {
             services: &self.services,
             pods: &[],
             analysis_runs: &[],
+            experiments: &[],
             templates: &self.templates,
             traffic: if self.routers.is_empty() {
                 Ok(&[])
@@ -252,6 +253,79 @@ fn routers_that_cannot_be_driven_are_passed_on() {
 }
 
 #[test]
+fn an_experiment_step_is_refused_for_what_its_experiment_would_be() {
+    let around = Around::new();
+    let experiment = |experiment: Value| {
+        let mut canary = services();
+        canary["trafficRouting"] = json!({"plugins": {"x/y": {}}});
+        canary["steps"] = json!([{"setWeight": 90}, {"experiment": experiment}]);
+        around.texts(canary)
+    };
+    let good = json!({
+        "duration": "5m",
+        "templates": [{"name": "a", "specRef": "stable", "weight": 5}, {"name": "b", "specRef": "canary", "weight": 5}],
+        "analyses": [{"name": "x", "templateName": "needs",
+            "args": [{"name": "app", "value": "{{templates.a.podTemplateHash}}"}]}]
+    });
+    assert_eq!(experiment(good.clone()), Vec::<String>::new());
+    let field = "spec.strategy.canary.steps[1].experiment";
+    for (pointer, value, expected) in [
+        (
+            "/duration",
+            json!("soon"),
+            format!("{field}.duration: Invalid value: \"soon\": "),
+        ),
+        (
+            "/templates",
+            json!([]),
+            format!("{field}.templates: Required value: name at least one"),
+        ),
+        (
+            "/templates/1/name",
+            json!("a"),
+            format!("{field}.templates[1].name: Duplicate value: \"a\""),
+        ),
+        (
+            "/templates/1/name",
+            json!(""),
+            format!("{field}.templates[1].name: Required value"),
+        ),
+        (
+            "/templates/0/specRef",
+            json!("new"),
+            format!(
+                "{field}.templates[0].specRef: Unsupported value: \"new\": supported values: \"canary\", \"stable\""
+            ),
+        ),
+        (
+            "/templates/1/weight",
+            json!(6),
+            format!(
+                "{field}.templates[1].weight: Invalid value: 6: the weights of this step and of the canary sum to 101"
+            ),
+        ),
+        (
+            "/analyses/0/name",
+            json!(""),
+            format!("{field}.analyses[0].name: Required value"),
+        ),
+        (
+            "/analyses/0/templateName",
+            json!("gone"),
+            format!("{field}.analyses[0].templates[0].templateName: Invalid value: \"gone\": "),
+        ),
+    ] {
+        let mut wrong = good.clone();
+        *wrong.pointer_mut(pointer).expect("a field") = value;
+        let texts = experiment(wrong);
+        assert!(
+            texts.iter().any(|text| text.starts_with(&expected)),
+            "{expected}: {texts:?}"
+        );
+    }
+}
+
+#[test]
 fn every_field_that_is_not_carried_out_is_refused_by_name() {
     let mut canary = services();
     canary["trafficRouting"] = json!({
@@ -259,7 +333,7 @@ fn every_field_that_is_not_carried_out_is_refused_by_name() {
         "managedRoutes": [{"name": "h"}]
     });
     canary["steps"] = json!([
-        {"experiment": {"templates": []}},
+        {"pause": {}},
         {"setCanaryScale": {"replicas": 1}},
         {"setHeaderRoute": {"name": "h"}},
         {"setMirrorRoute": {"name": "h"}},
@@ -281,7 +355,6 @@ fn every_field_that_is_not_carried_out_is_refused_by_name() {
     assert_eq!(
         fields(around.errors(canary)),
         [
-            "spec.strategy.canary.steps[0].experiment",
             "spec.strategy.canary.steps[2].setHeaderRoute",
             "spec.strategy.canary.steps[3].setMirrorRoute",
         ]

@@ -34,6 +34,7 @@ fn errors_of_the_spec(rollout: &Rollout) -> Vec<String> {
         services: &services,
         pods: &[],
         analysis_runs: &[],
+        experiments: &[],
         templates: &Templates::new(),
         traffic: Ok(&[]),
         workload: None,

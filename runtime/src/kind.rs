@@ -104,6 +104,9 @@ pub static ROLLOUT: Kind = Kind::namespaced("argoproj.io", "v1alpha1", "Rollout"
 /// `argoproj.io/v1alpha1` AnalysisRun.
 pub static ANALYSIS_RUN: Kind =
     Kind::namespaced("argoproj.io", "v1alpha1", "AnalysisRun", "analysisruns");
+/// `argoproj.io/v1alpha1` Experiment.
+pub static EXPERIMENT: Kind =
+    Kind::namespaced("argoproj.io", "v1alpha1", "Experiment", "experiments");
 /// `argoproj.io/v1alpha1` AnalysisTemplate.
 pub static ANALYSIS_TEMPLATE: Kind = Kind::namespaced(
     "argoproj.io",
@@ -134,6 +137,10 @@ pub static POD: Kind = Kind::namespaced("", "v1", "Pod", "pods");
 pub static POD_TEMPLATE: Kind = Kind::namespaced("", "v1", "PodTemplate", "podtemplates");
 /// `v1` Service.
 pub static SERVICE: Kind = Kind::namespaced("", "v1", "Service", "services");
+/// `batch/v1` Job.
+pub static JOB: Kind = Kind::namespaced("batch", "v1", "Job", "jobs");
+/// `v1` Pod.
+pub static POD: Kind = Kind::namespaced("", "v1", "Pod", "pods");
 /// `v1` Secret.
 pub static SECRET: Kind = Kind::namespaced("", "v1", "Secret", "secrets");
 /// `v1` ConfigMap.

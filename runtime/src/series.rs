@@ -23,14 +23,20 @@ pub enum Family {
     AnalysisRunReconcile,
     /// Reconciliations of an AnalysisRun that failed.
     AnalysisRunReconcileError,
+    /// Time to reconcile an Experiment.
+    ExperimentReconcile,
+    /// Reconciliations of an Experiment that failed.
+    ExperimentReconcileError,
 }
 
-const ALL: [Family; 5] = [
+const ALL: [Family; 7] = [
     Family::RolloutReconcile,
     Family::RolloutReconcileError,
     Family::RolloutEvents,
     Family::AnalysisRunReconcile,
     Family::AnalysisRunReconcileError,
+    Family::ExperimentReconcile,
+    Family::ExperimentReconcileError,
 ];
 const BUCKETS: [f64; 5] = [0.01, 0.15, 0.25, 0.5, 1.0];
 
@@ -42,6 +48,8 @@ impl Family {
             Family::RolloutEvents => "rollout_events_total",
             Family::AnalysisRunReconcile => "analysis_run_reconcile",
             Family::AnalysisRunReconcileError => "analysis_run_reconcile_error",
+            Family::ExperimentReconcile => "experiment_reconcile",
+            Family::ExperimentReconcileError => "experiment_reconcile_error",
         }
     }
 
@@ -54,6 +62,10 @@ impl Family {
                 "Seconds that one reconciliation of the AnalysisRun took."
             }
             Family::AnalysisRunReconcileError => "Reconciliations of the AnalysisRun that failed.",
+            Family::ExperimentReconcile => {
+                "Seconds that one reconciliation of the Experiment took."
+            }
+            Family::ExperimentReconcileError => "Reconciliations of the Experiment that failed.",
         }
     }
 }

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use sluice_analysis::plan::RunPlan;
 use sluice_analysis::template::Templates;
 use sluice_crds::analysis::{AnalysisRun, AnalysisTemplate, ClusterAnalysisTemplate};
+use sluice_crds::experiment::Experiment;
 use sluice_crds::names::MANAGED_BY_ROLLOUTS;
 use sluice_crds::rollout::{Rollout, RolloutStatus};
 use sluice_rollout::request::{self, difference};
@@ -198,6 +199,7 @@ impl Controller {
             services: &observed.services,
             pods: &pods,
             analysis_runs: &observed.runs,
+            experiments: &observed.experiments,
             templates: &observed.templates,
             traffic: traffic.as_deref().map_err(Vec::as_slice),
             workload: observed.workload.as_ref(),
@@ -381,6 +383,7 @@ struct Observed {
     replica_sets: Vec<ReplicaSet>,
     services: BTreeMap<String, Service>,
     runs: Vec<AnalysisRun>,
+    experiments: Vec<Experiment>,
     templates: Templates,
     workload: Option<Value>,
 }
@@ -446,6 +449,12 @@ impl Observed {
                 .filter(here)
                 .filter(owned)
                 .filter_map(|run| serde_json::from_value(run.clone()).ok())
+                .collect(),
+            experiments: view
+                .list("Experiment")
+                .filter(here)
+                .filter(owned)
+                .filter_map(|experiment| serde_json::from_value(experiment.clone()).ok())
                 .collect(),
             templates,
         }

@@ -7,11 +7,19 @@
 //! What a backend is told to connect to is written by whoever may write templates, so addresses of the link and of
 //! cloud metadata services are refused (see [`http::guard`]), answers are bounded, and redirects stay on their host.
 
+mod backend;
+mod datadog;
+mod graphite;
 pub mod http;
+mod influxdb;
+mod new_relic;
 pub mod prometheus;
 mod provider;
 mod registry;
+mod skywalking;
+mod wavefront;
 pub mod web;
 
+pub use backend::{Credentials, CredentialsRef};
 pub use provider::{Measuring, Provider, RunIdentity, Task};
 pub use registry::{Registry, Settings};

@@ -6,6 +6,8 @@ use jiff::Timestamp;
 use sluice_analysis::Outcome;
 use sluice_crds::analysis::{Measurement, Metric};
 
+use crate::backend::{Credentials, CredentialsRef};
+
 /// A measurement under way.
 pub type Measuring<'a> = Pin<Box<dyn Future<Output = Outcome> + Send + 'a>>;
 
@@ -35,12 +37,20 @@ pub struct Task<'a> {
     pub run: &'a RunIdentity,
     /// The time.
     pub now: Timestamp,
+    /// Values of the Secret that [`Provider::credentials`] names, when it could be read.
+    pub credentials: Option<&'a Credentials>,
 }
 
 /// A backend.
 pub trait Provider: Send + Sync {
     /// Its key in `provider` of a metric, such as `prometheus`.
     fn kind(&self) -> &'static str;
+
+    /// The Secret that holds the credentials for a metric. Most backends need none, or have them in the metric.
+    fn credentials(&self, metric: &Metric) -> Option<CredentialsRef> {
+        let _ = metric;
+        None
+    }
 
     /// Takes a measurement. Never fails in any other way than with [`Outcome::Error`], and ends within the metric's
     /// timeout. Dropping the future gives the measurement up.

@@ -7,9 +7,16 @@ use jiff::Timestamp;
 use sluice_analysis::{CancelRequest, MeasureRequest, Outcome, SecretValues};
 use sluice_crds::analysis::Metric;
 
-use crate::http::{Clients, Failure};
+use crate::backend::{Credentials, CredentialsRef};
+use crate::datadog::Datadog;
+use crate::graphite::Graphite;
+use crate::http::{AwsKeys, Clients, Failure};
+use crate::influxdb::InfluxDb;
+use crate::new_relic::NewRelic;
 use crate::prometheus::Prometheus;
 use crate::provider::{Provider, RunIdentity, Task};
+use crate::skywalking::SkyWalking;
+use crate::wavefront::Wavefront;
 use crate::web::Web;
 
 /// Settings of the controller that backends depend on.
@@ -19,6 +26,8 @@ pub struct Settings {
     pub prometheus_address: Option<String>,
     /// Let metrics reach link-local addresses, cloud metadata services among them. Default: no.
     pub allow_link_local: bool,
+    /// Keys for requests that are signed for AWS.
+    pub aws: Option<AwsKeys>,
 }
 
 /// The backends that are built in.
@@ -27,10 +36,11 @@ pub struct Registry {
 }
 
 impl Registry {
-    /// Prometheus and web. The crypto provider of the process is set if none is.
+    /// Every backend that speaks HTTP. The crypto provider of the process is set if none is.
     #[must_use]
     pub fn new(settings: &Settings) -> Self {
-        let clients = Arc::new(Clients::new(settings.allow_link_local));
+        let clients =
+            Arc::new(Clients::new(settings.allow_link_local).with_aws(settings.aws.clone()));
         let mut registry = Self {
             providers: BTreeMap::new(),
         };
@@ -38,7 +48,13 @@ impl Registry {
             Arc::clone(&clients),
             settings.prometheus_address.clone(),
         )));
-        registry.register(Arc::new(Web::new(clients)));
+        registry.register(Arc::new(Web::new(Arc::clone(&clients))));
+        registry.register(Arc::new(Datadog(Arc::clone(&clients))));
+        registry.register(Arc::new(Graphite(Arc::clone(&clients))));
+        registry.register(Arc::new(InfluxDb(Arc::clone(&clients))));
+        registry.register(Arc::new(NewRelic(Arc::clone(&clients))));
+        registry.register(Arc::new(SkyWalking(Arc::clone(&clients))));
+        registry.register(Arc::new(Wavefront(clients)));
         registry
     }
 
@@ -47,11 +63,29 @@ impl Registry {
         self.providers.insert(provider.kind(), provider);
     }
 
+    /// The Secret that the backend of a metric has its credentials in.
+    #[must_use]
+    pub fn credentials(&self, metric: &Metric) -> Option<CredentialsRef> {
+        self.provider(metric).ok()?.credentials(metric)
+    }
+
     /// Takes a measurement with the backend of the metric.
     pub async fn measure(
         &self,
         request: &MeasureRequest,
         secrets: &SecretValues,
+        run: &RunIdentity,
+        now: Timestamp,
+    ) -> Outcome {
+        self.measure_as(request, secrets, None, run, now).await
+    }
+
+    /// The same with the values of the Secret that [`Registry::credentials`] names.
+    pub async fn measure_as(
+        &self,
+        request: &MeasureRequest,
+        secrets: &SecretValues,
+        credentials: Option<&Credentials>,
         run: &RunIdentity,
         now: Timestamp,
     ) -> Outcome {
@@ -68,6 +102,7 @@ impl Registry {
                         resume: request.resume.as_ref(),
                         run,
                         now,
+                        credentials,
                     })
                     .await
             }
@@ -94,6 +129,7 @@ impl Registry {
                     resume: Some(measurement),
                     run,
                     now,
+                    credentials: None,
                 })
                 .await;
         }

@@ -147,6 +147,10 @@ impl Checker {
             Node::Negate(operand) => self.sign("-", operand)?,
             Node::Plus(operand) => self.sign("+", operand)?,
             Node::Binary(operator, left, right) => {
+                if let (Binary::Matches, Node::String(pattern)) = (operator, right.as_ref()) {
+                    regex::Regex::new(pattern)
+                        .map_err(|error| ExpressionError::new(error.to_string()))?;
+                }
                 let left = self.visit(left)?;
                 let right = self.visit(right)?;
                 binary(*operator, &left, &right)?

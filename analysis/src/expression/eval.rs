@@ -317,19 +317,19 @@ impl Evaluator<'_> {
     }
 
     fn range(&mut self, from: &Value, to: &Value) -> Result<Value> {
-        let (Value::Integer(from), Value::Integer(to)) = (from, to) else {
+        let (Some(from), Some(to)) = (functions::whole(from), functions::whole(to)) else {
             return Err(operators::mismatch(Binary::Range, from, to));
         };
-        let size = i128::from(*to) - i128::from(*from) + 1;
+        let size = i128::from(to) - i128::from(from) + 1;
         // More than can be counted is more than is allowed.
         self.grow(usize::try_from(size.max(0)).unwrap_or(usize::MAX))?;
-        Ok(Value::array((*from..=*to).map(Value::Integer).collect()))
+        Ok(Value::array((from..=to).map(Value::Integer).collect()))
     }
 
     fn bound(&mut self, node: Option<&Node>) -> std::result::Result<Option<i64>, Stop> {
         match node.map(|node| self.visit(node)).transpose()? {
             None => Ok(None),
-            Some(Value::Integer(bound)) => Ok(Some(bound)),
+            Some(number) if functions::whole(&number).is_some() => Ok(functions::whole(&number)),
             Some(other) => Err(ExpressionError::new(format!(
                 "non-integer slice index {}",
                 other.type_name()
@@ -393,7 +393,8 @@ fn unary(symbol: &str, operand: &Value) -> ExpressionError {
 /// not hold.
 fn fetch(base: &Value, key: &Value) -> Result<Value> {
     match (base, key) {
-        (Value::Array(values), Value::Integer(index)) => {
+        (Value::Array(values), Value::Integer(_) | Value::Float(_)) => {
+            let index = &functions::whole(key).unwrap_or(0);
             let length = values.len();
             let from_end = i64::try_from(length).unwrap_or(i64::MAX);
             let place = if *index < 0 {

@@ -7,8 +7,10 @@
 
 mod conditions;
 mod holding;
+mod jobs;
 mod limits;
 mod properties;
+mod reasons;
 mod runs;
 mod schedule;
 mod secrets;

@@ -33,9 +33,10 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- define "sluice.controllers" -}}
 {{- $list := list }}
 {{- if .Values.controllers.rollouts }}{{ $list = append $list "rollouts" }}{{ end }}
+{{- if .Values.controllers.experiments }}{{ $list = append $list "experiments" }}{{ end }}
 {{- if .Values.controllers.analysis }}{{ $list = append $list "analysis" }}{{ end }}
 {{- if .Values.controllers.applications }}{{ $list = append $list "applications" }}{{ end }}
-{{- required "at least one of controllers.rollouts, controllers.analysis, controllers.applications must be true" (join "," $list) }}
+{{- required "at least one of controllers.rollouts, controllers.experiments, controllers.analysis, controllers.applications must be true" (join "," $list) }}
 {{- end }}
 
 {{- define "sluice.leaseName" -}}

@@ -11,7 +11,7 @@ pub(crate) enum Get {
     /// A Rollout: header, tree, and what it waits for
     #[command(visible_aliases = ["ro", "rollouts"])]
     Rollout(GetArgs),
-    /// Experiments are not carried out.
+    /// Experiments are left to kubectl.
     #[command(hide = true, aliases = ["exp", "experiments"])]
     Experiment(Rest),
 }
@@ -39,7 +39,7 @@ pub(crate) enum List {
     /// Rollouts
     #[command(visible_aliases = ["ro", "rollout"])]
     Rollouts(ListArgs),
-    /// Experiments are not carried out.
+    /// Experiments are left to kubectl.
     #[command(hide = true, aliases = ["exp", "experiment"])]
     Experiments(Rest),
 }
@@ -113,7 +113,7 @@ pub(crate) enum Retry {
     /// An aborted Rollout
     #[command(visible_aliases = ["ro", "rollouts"])]
     Rollout(NamesArgs),
-    /// Experiments are not carried out.
+    /// Experiments are left to kubectl.
     #[command(hide = true, aliases = ["exp", "experiments"])]
     Experiment(Rest),
 }
@@ -168,7 +168,7 @@ pub(crate) enum Terminate {
         #[arg(required = true, value_name = "ANALYSISRUN_NAME")]
         names: Vec<String>,
     },
-    /// Experiments are not carried out.
+    /// Experiments are left to kubectl.
     #[command(hide = true, aliases = ["exp", "experiments"])]
     Experiment(Rest),
 }

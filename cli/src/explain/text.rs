@@ -334,6 +334,12 @@ fn effect_text(effect: &Effect) -> String {
         }
         Effect::TerminateAnalysisRun { name } => format!("AnalysisRun {name} is ended"),
         Effect::DeleteAnalysisRun { name, .. } => format!("AnalysisRun {name} is deleted"),
+        Effect::CreateExperiment(experiment) => {
+            let name = experiment.metadata.name.as_deref().unwrap_or_default();
+            format!("Experiment {name} begins")
+        }
+        Effect::TerminateExperiment { name } => format!("Experiment {name} is ended"),
+        Effect::DeleteExperiment { name, .. } => format!("Experiment {name} is deleted"),
     }
 }
 

@@ -185,6 +185,7 @@ impl Snapshot {
             services: &self.services,
             pods: &[],
             analysis_runs: &self.runs,
+            experiments: &[],
             templates: &self.templates,
             traffic: traffic.as_deref().map_err(Vec::as_slice),
             workload: None,

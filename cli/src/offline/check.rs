@@ -160,10 +160,10 @@ pub(crate) fn all(manifests: &[Manifest]) -> Report {
     }
     applications(manifests, &mut report);
     for manifest in of("Experiment") {
-        if report.decoded::<Experiment>(manifest).is_some() {
-            report
-                .notes
-                .push(format!("{manifest}: Sluice does not carry Experiments out"));
+        if let Some(experiment) = report.decoded::<Experiment>(manifest)
+            && let Some(error) = sluice_rollout::experiment::validate(&experiment)
+        {
+            report.problem(manifest, error.field, error.message);
         }
     }
     report
@@ -392,6 +392,7 @@ fn validated(
         services,
         pods: &[],
         analysis_runs: &[],
+        experiments: &[],
         templates,
         traffic: if errors.is_empty() {
             Ok(&[])

@@ -148,7 +148,14 @@ impl Measurements {
         if let Some(handle) = handle {
             handle.abort();
         }
-        if request.measurement.is_some() {
+        let job = run
+            .spec
+            .metrics
+            .iter()
+            .flatten()
+            .any(|metric| metric.name == request.metric && metric.provider.job.is_some());
+        // A Job may have been made a moment ago, and nobody wrote that down.
+        if request.measurement.is_some() || job {
             let (providers, run, request) =
                 (self.shared.providers.clone(), run.clone(), request.clone());
             tokio::spawn(async move { providers.cancel(&run, &request).await });

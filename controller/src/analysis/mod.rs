@@ -4,7 +4,7 @@
 //! |---|---|
 //! | take in what measurements gave, decide | this file, by `sluice_analysis::run`, pure |
 //! | act: status, events, deletion | [`act`] |
-//! | measure: secrets, provider, outcome | [`measure`], [`secrets`]; in tasks that hold no worker |
+//! | measure: secrets, provider, outcome | [`measure`], [`provider`], [`secrets`], [`job`]; in tasks that hold no worker |
 //! | metrics | [`info`] |
 //!
 //! The outcome of a measurement stays here until the API has confirmed the status that contains it: it is neither lost
@@ -12,6 +12,8 @@
 
 mod act;
 mod info;
+mod job;
+mod job_watch;
 mod measure;
 mod provider;
 mod secrets;
@@ -30,6 +32,7 @@ use sluice_runtime::{Cache, Context, Key, Next, Object, Queue};
 use tokio::time::Instant;
 
 use crate::config::Config;
+use job_watch::JobWatch;
 use measure::Measurements;
 use provider::Providers;
 
@@ -45,6 +48,7 @@ pub(crate) struct AnalysisRuns {
     runs: Arc<Cache>,
     freshness: Freshness,
     measurements: Measurements,
+    jobs: JobWatch,
     resync: Duration,
 }
 
@@ -63,7 +67,7 @@ impl AnalysisRuns {
         runs.subscribe(Box::new(move |change| {
             wake.add(change.object().key.clone())
         }));
-        let providers = Providers::new(&ctx.api, &ctx.clock, &config.providers);
+        let providers = Providers::new(ctx, &config.providers);
         info::register(
             &ctx.metrics,
             &runs,
@@ -72,6 +76,7 @@ impl AnalysisRuns {
         Arc::new(Self {
             ctx: ctx.clone(),
             measurements: Measurements::new(ctx, &queue, providers),
+            jobs: JobWatch::default(),
             queue,
             runs,
             freshness: Freshness::default(),
@@ -142,6 +147,7 @@ impl AnalysisRuns {
             events.extend(plan.events);
             reasons.extend(plan.reasons);
         }
+        self.jobs.hurry(&self.ctx, &self.queue, &mut working);
         let in_flight = self.measurements.in_flight(key, &object.uid);
         let mut plan: RunPlan = sluice_analysis::decide(&working, &in_flight, now);
         events.append(&mut plan.events);

@@ -10,12 +10,13 @@ use std::sync::Arc;
 
 use kube::core::params::PropagationPolicy;
 use serde_json::{Map, Value, json};
-use sluice_crds::analysis::AnalysisRun;
 use sluice_crds::names::{MANAGED_BY_ROLLOUTS, POD_TEMPLATE_HASH};
 use sluice_rollout::plan::NewReplicaSet;
 use sluice_rollout::{Effect, EventType, Plan, Precondition, World, invariants};
 use sluice_runtime::events::Severity;
-use sluice_runtime::kind::{ANALYSIS_RUN, DEPLOYMENT, Kind, POD, REPLICA_SET, ROLLOUT, SERVICE};
+use sluice_runtime::kind::{
+    ANALYSIS_RUN, DEPLOYMENT, EXPERIMENT, Kind, POD, REPLICA_SET, ROLLOUT, SERVICE,
+};
 use sluice_runtime::{Cache, Key, Must, Object, WriteError, Written};
 
 use super::observe::Observed;
@@ -225,28 +226,13 @@ impl Act<'_> {
                 route::set_traffic(self.rollouts, self.observed, split).await
             }
             Effect::CreateAnalysisRun(run) => {
-                let object = self.analysis_run(run);
+                let object = self.owned(&ANALYSIS_RUN, json!(run));
                 self.create(&ANALYSIS_RUN, &self.rollouts.watches.runs, object, None)
                     .await
             }
             Effect::TerminateAnalysisRun { name } => {
-                let key = self.key(name);
-                let patch = json!({"spec": {"terminate": true}});
-                match self
-                    .rollouts
-                    .ctx
-                    .executor
-                    .merge(&ANALYSIS_RUN, &key, &Must::exist(), patch)
-                    .await
-                {
-                    Ok(written) => {
-                        self.remember(&self.rollouts.watches.runs, key, &written);
-                        Ok(())
-                    }
-                    // A run that is gone does not measure any more.
-                    Err(WriteError::Gone(_)) => Ok(()),
-                    Err(error) => Err(error.into()),
-                }
+                let cache = &self.rollouts.watches.runs;
+                self.terminate(&ANALYSIS_RUN, cache, name).await
             }
             Effect::DeleteAnalysisRun { name, precondition } => {
                 self.delete(
@@ -256,6 +242,19 @@ impl Act<'_> {
                     precondition,
                 )
                 .await
+            }
+            Effect::CreateExperiment(experiment) => {
+                let object = self.owned(&EXPERIMENT, json!(experiment));
+                let cache = &self.rollouts.watches.experiments;
+                self.create(&EXPERIMENT, cache, object, None).await
+            }
+            Effect::TerminateExperiment { name } => {
+                let cache = &self.rollouts.watches.experiments;
+                self.terminate(&EXPERIMENT, cache, name).await
+            }
+            Effect::DeleteExperiment { name, precondition } => {
+                let cache = &self.rollouts.watches.experiments;
+                self.delete(&EXPERIMENT, cache, name, precondition).await
             }
         }
     }
@@ -436,10 +435,25 @@ impl Act<'_> {
         Value::Array(owners)
     }
 
-    fn analysis_run(&self, run: &AnalysisRun) -> Value {
-        let mut object = json!(run);
-        object["apiVersion"] = json!(ANALYSIS_RUN.api_version());
-        object["kind"] = json!(ANALYSIS_RUN.kind);
+    /// Orders a run or an Experiment to stop. One that is gone has.
+    async fn terminate(&self, kind: &Kind, cache: &Arc<Cache>, name: &str) -> Result<(), Stopped> {
+        let key = self.key(name);
+        let patch = json!({"spec": {"terminate": true}});
+        let executor = &self.rollouts.ctx.executor;
+        match executor.merge(kind, &key, &Must::exist(), patch).await {
+            Ok(written) => {
+                self.remember(cache, key, &written);
+                Ok(())
+            }
+            Err(WriteError::Gone(_)) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// An object that the Rollout owns.
+    fn owned(&self, kind: &Kind, mut object: Value) -> Value {
+        object["apiVersion"] = json!(kind.api_version());
+        object["kind"] = json!(kind.kind);
         object["metadata"]["ownerReferences"] = json!([self.owner()]);
         object
     }

@@ -55,5 +55,11 @@ pub(crate) fn effect(effect: &Effect) -> String {
         }
         Effect::TerminateAnalysisRun { name } => format!("Terminate AnalysisRun {name}"),
         Effect::DeleteAnalysisRun { name, .. } => format!("Delete AnalysisRun {name}"),
+        Effect::CreateExperiment(experiment) => {
+            let name = experiment.metadata.name.as_deref().unwrap_or_default();
+            format!("Create Experiment {name}")
+        }
+        Effect::TerminateExperiment { name } => format!("Terminate Experiment {name}"),
+        Effect::DeleteExperiment { name, .. } => format!("Delete Experiment {name}"),
     }
 }

@@ -8,10 +8,9 @@ use std::sync::Arc;
 use kube::core::SelectorExt;
 use serde_json::Value;
 use sluice_analysis::Templates;
-use sluice_crds::analysis::{
-    AnalysisRun, AnalysisRunStatus, AnalysisTemplate, AnalysisTemplateRef, ClusterAnalysisTemplate,
-};
+use sluice_crds::analysis::{AnalysisRun, AnalysisRunStatus, AnalysisTemplateRef};
 use sluice_crds::decode::DecodeError;
+use sluice_crds::experiment::{Experiment, ExperimentStatus};
 use sluice_crds::names::MANAGED_BY_ROLLOUTS;
 use sluice_crds::rollout::{Rollout, RolloutStatus};
 use sluice_crds::split::ObservedSplit;
@@ -21,6 +20,8 @@ use sluice_rollout::{Pod, ReplicaSet, Service, Settings, World};
 use sluice_runtime::kind::{DEPLOYMENT, POD_TEMPLATE, REPLICA_SET, SERVICE};
 use sluice_runtime::{Cache, Caches, Key, Object, SyncState};
 use sluice_traffic::ObjectRef;
+
+use crate::templates;
 
 use super::references::Reference;
 use super::route::kind_of;
@@ -36,6 +37,7 @@ pub(crate) struct Observed {
     services: BTreeMap<String, Service>,
     pods: Vec<Pod>,
     runs: Vec<AnalysisRun>,
+    experiments: Vec<Experiment>,
     templates: Templates,
     traffic: Result<Vec<ObservedSplit>, Vec<(String, String)>>,
     workload: Option<Value>,
@@ -68,6 +70,7 @@ impl Observed {
             services: &self.services,
             pods: &self.pods,
             analysis_runs: &self.runs,
+            experiments: &self.experiments,
             templates: &self.templates,
             traffic: self.traffic.as_deref().map_err(Vec::as_slice),
             workload: self.workload.as_ref(),
@@ -90,6 +93,7 @@ pub(crate) fn observe(watches: &Watches, caches: &Caches, object: &Arc<Object>) 
         &watches.replica_sets,
         &watches.services,
         &watches.runs,
+        &watches.experiments,
         &watches.templates,
         &watches.cluster_templates,
     ];
@@ -175,7 +179,8 @@ pub(crate) fn observe(watches: &Watches, caches: &Caches, object: &Arc<Object>) 
     Sight::Complete(Box::new(Observed {
         object: Arc::clone(object),
         runs: runs(watches, object),
-        templates: templates(watches, &rollout, namespace),
+        experiments: experiments(watches, object),
+        templates: templates(watches, analyses_of(&rollout), namespace),
         workload: workload.and_then(|(cache, key)| Some(cache.get(&key)?.value())),
         rollout,
         replica_sets,
@@ -365,9 +370,42 @@ fn runs(watches: &Watches, object: &Object) -> Vec<AnalysisRun> {
         .collect()
 }
 
-/// The templates that the Rollout names, and those that they name.
-fn templates(watches: &Watches, rollout: &Rollout, namespace: &str) -> Templates {
+/// The Rollout's Experiments. One that cannot be decoded counts as inconclusive, as a run does.
+fn experiments(watches: &Watches, object: &Object) -> Vec<Experiment> {
+    let owned = watches.experiments.owned_by(&object.uid);
+    owned
+        .into_iter()
+        .map(|cached| {
+            cached.decode().unwrap_or_else(|error| {
+                let value = cached.value();
+                let mut experiment = Experiment::new(&cached.key.name, Default::default());
+                if let Ok(metadata) = serde_json::from_value(value["metadata"].clone()) {
+                    experiment.metadata = metadata;
+                }
+                experiment.status = Some(ExperimentStatus {
+                    phase: Some("Inconclusive".to_owned()),
+                    message: Some(format!("the Experiment cannot be read: {error}")),
+                    ..ExperimentStatus::default()
+                });
+                experiment
+            })
+        })
+        .collect()
+}
+
+/// The templates that the Rollout names.
+fn analyses_of(rollout: &Rollout) -> Vec<AnalysisTemplateRef> {
     let mut open: Vec<AnalysisTemplateRef> = Vec::new();
+    if let Some(canary) = rollout.spec.canary() {
+        let steps = canary.steps().iter();
+        for experiment in steps.filter_map(|step| step.experiment.as_ref()) {
+            let analyses = experiment.analyses.iter().flatten();
+            open.extend(analyses.map(|analysis| AnalysisTemplateRef {
+                template_name: Some(analysis.template_name.clone()),
+                cluster_scope: analysis.cluster_scope,
+            }));
+        }
+    }
     let mut named = |analysis: &sluice_crds::rollout::canary::RolloutAnalysis| {
         open.extend(analysis.templates.iter().flatten().cloned());
     };
@@ -389,42 +427,15 @@ fn templates(watches: &Watches, rollout: &Rollout, namespace: &str) -> Templates
         ];
         both.into_iter().flatten().for_each(&mut named);
     }
-    let mut templates = Templates::new();
-    let mut seen = BTreeSet::new();
-    while let Some(next) = open.pop() {
-        let cluster = next.cluster_scope == Some(true);
-        let name = next.template_name.unwrap_or_default();
-        if !seen.insert((cluster, name.clone())) {
-            continue;
-        }
-        let (cache, key) = if cluster {
-            (&watches.cluster_templates, Key::new("", &name))
-        } else {
-            (&watches.templates, Key::new(namespace, &name))
-        };
-        let Some(cached) = cache.get(&key) else {
-            continue;
-        };
-        let problem = |error: &DecodeError| {
-            tracing::warn!(kind = %cache.kind(), template = %key, %error, "the template cannot be read");
-        };
-        if cluster {
-            match cached.decode::<ClusterAnalysisTemplate>() {
-                Ok(template) => {
-                    open.extend(template.spec.templates.iter().flatten().cloned());
-                    templates.insert_cluster(name, template.spec);
-                }
-                Err(error) => problem(&error),
-            }
-        } else {
-            match cached.decode::<AnalysisTemplate>() {
-                Ok(template) => {
-                    open.extend(template.spec.templates.iter().flatten().cloned());
-                    templates.insert(name, template.spec);
-                }
-                Err(error) => problem(&error),
-            }
-        }
-    }
-    templates
+    open
+}
+
+/// Templates by reference, and those that they name.
+fn templates(watches: &Watches, open: Vec<AnalysisTemplateRef>, namespace: &str) -> Templates {
+    templates::read(
+        &watches.templates,
+        &watches.cluster_templates,
+        open,
+        namespace,
+    )
 }

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use sluice_crds::names::POD_TEMPLATE_HASH;
 use sluice_runtime::cache::{Change, Subscriber};
 use sluice_runtime::kind::{
-    ANALYSIS_RUN, ANALYSIS_TEMPLATE, CLUSTER_ANALYSIS_TEMPLATE, Kind, POD, REPLICA_SET, ROLLOUT,
-    SERVICE,
+    ANALYSIS_RUN, ANALYSIS_TEMPLATE, CLUSTER_ANALYSIS_TEMPLATE, EXPERIMENT, Kind, POD, REPLICA_SET,
+    ROLLOUT, SERVICE,
 };
 use sluice_runtime::projection;
 use sluice_runtime::watch::WatchOptions;
@@ -29,6 +29,7 @@ pub(crate) struct Watches {
     pub(crate) replica_sets: Arc<Cache>,
     pub(crate) services: Arc<Cache>,
     pub(crate) runs: Arc<Cache>,
+    pub(crate) experiments: Arc<Cache>,
     pub(crate) templates: Arc<Cache>,
     pub(crate) cluster_templates: Arc<Cache>,
     pub(crate) references: Arc<References>,
@@ -60,6 +61,8 @@ impl Watches {
             Vec::new(),
         );
         runs.subscribe(wake_owner(queue, None, urgent::is_bad_verdict));
+        let experiments = caches.start(&EXPERIMENT, USAGE, of_instance(), Vec::new());
+        experiments.subscribe(wake_owner(queue, None, urgent::is_bad_verdict));
         let slim = WatchOptions {
             projection: projection::service,
             ..WatchOptions::default()
@@ -88,6 +91,7 @@ impl Watches {
             replica_sets,
             services,
             runs,
+            experiments,
             templates,
             cluster_templates,
             references,

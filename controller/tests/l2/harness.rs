@@ -8,8 +8,8 @@ use sluice_controller::Config;
 use sluice_controller::args;
 use sluice_runtime::clock::TokioClock;
 use sluice_runtime::kind::{
-    ANALYSIS_RUN, ANALYSIS_TEMPLATE, CLUSTER_ANALYSIS_TEMPLATE, DEPLOYMENT, EVENT, HTTP_ROUTE,
-    LEASE, POD, REPLICA_SET, ROLLOUT, SERVICE,
+    ANALYSIS_RUN, ANALYSIS_TEMPLATE, CLUSTER_ANALYSIS_TEMPLATE, DEPLOYMENT, EVENT, EXPERIMENT,
+    HTTP_ROUTE, JOB, LEASE, POD, REPLICA_SET, ROLLOUT, SERVICE,
 };
 use sluice_runtime::telemetry::{self, LogFormat};
 use tokio::task::JoinHandle;
@@ -32,6 +32,9 @@ pub(crate) fn server() -> FakeApi {
         &REPLICA_SET,
         &SERVICE,
         &ANALYSIS_RUN,
+        &EXPERIMENT,
+        &JOB,
+        &POD,
         &ANALYSIS_TEMPLATE,
         &CLUSTER_ANALYSIS_TEMPLATE,
         &HTTP_ROUTE,
@@ -46,7 +49,7 @@ pub(crate) fn server() -> FakeApi {
 pub(crate) fn config(more: &[&str]) -> Config {
     let line = [
         "sluice-controller",
-        "--controllers=rollouts,analysis",
+        "--controllers=rollouts,experiments,analysis",
         "--bind-address=127.0.0.1",
         "--metricsPort=0",
         "--healthzPort=0",
@@ -128,7 +131,7 @@ impl Harness {
             json!({"metadata": {"name": object["metadata"]["name"]}, "spec": object["spec"]["replicas"], "status": object["status"]}).to_string()
         };
         let mut lines: Vec<String> = Vec::new();
-        for kind in [&ROLLOUT, &REPLICA_SET, &ANALYSIS_RUN] {
+        for kind in [&ROLLOUT, &EXPERIMENT, &REPLICA_SET, &ANALYSIS_RUN] {
             lines.extend(
                 self.server
                     .all(kind)

@@ -7,7 +7,9 @@
 
 mod analysis;
 mod blue_green;
+mod experiment;
 mod harness;
+mod jobs;
 mod rollout;
 #[path = "../../../runtime/tests/l2/support/mod.rs"]
 #[expect(dead_code, reason = "the runtime's own tests use the rest of it")]

@@ -7,7 +7,7 @@
 //! |---|---|
 //! | `spec` | replicas, selector, deadlines, exactly one strategy |
 //! | `template`, `containers` | the pod template: what a ReplicaSet would be refused for |
-//! | `canary`, `steps`, `blue_green` | the strategy |
+//! | `canary`, `steps`, `experiment`, `blue_green` | the strategy |
 //! | `unsupported` | fields that this build does not carry out, each by name |
 //! | `references` | Services and analysis templates: there, and fitting |
 //!
@@ -17,6 +17,7 @@
 mod blue_green;
 mod canary;
 mod containers;
+mod experiment;
 mod names;
 mod references;
 mod selector;

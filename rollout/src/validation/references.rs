@@ -6,6 +6,7 @@ use sluice_analysis::{FieldError as AnalysisError, validate as analysis};
 use sluice_crds::analysis::{AnalysisTemplateRef, Argument, SecretKeyRef, ValueFrom};
 use sluice_crds::names;
 use sluice_crds::rollout::canary::{AnalysisRunArgument, RolloutAnalysis};
+use sluice_crds::rollout::steps::ExperimentStep;
 use sluice_crds::rollout::{BlueGreenStrategy, CanaryStrategy, WorkloadRef};
 
 use super::canary::FIELD;
@@ -109,6 +110,10 @@ fn canary(canary: &CanaryStrategy, world: &World<'_>, errors: &mut Errors) {
         errors,
     );
     for (index, step) in canary.steps().iter().enumerate() {
+        if let Some(step) = &step.experiment {
+            let field = format!("{FIELD}.steps[{index}].experiment");
+            experiment(step, &field, world, errors);
+        }
         if let Some(step) = &step.analysis {
             analysis_run(
                 step,
@@ -207,6 +212,45 @@ fn analysis_run(
             Some(name) => errors.invalid(error.field, name, error.message),
             None => errors.add(error.field, error.message),
         }
+    }
+}
+
+/// The analyses of an `experiment` step. Their values may hold what only the running Experiment knows.
+fn experiment(step: &ExperimentStep, field: &str, world: &World<'_>, errors: &mut Errors) {
+    for (index, analysis) in step.analyses.iter().flatten().enumerate() {
+        let later = |argument: &AnalysisRunArgument| {
+            let tagged = argument
+                .value
+                .as_deref()
+                .is_some_and(|value| value.contains("{{"));
+            AnalysisRunArgument {
+                name: argument.name.clone(),
+                value: argument
+                    .value
+                    .clone()
+                    .map(|value| if tagged { "1".to_owned() } else { value }),
+                value_from: argument.value_from.clone(),
+            }
+        };
+        let wanted = RolloutAnalysis {
+            templates: Some(vec![AnalysisTemplateRef {
+                template_name: Some(analysis.template_name.clone()),
+                cluster_scope: analysis.cluster_scope,
+            }]),
+            args: analysis
+                .args
+                .as_ref()
+                .map(|args| args.iter().map(later).collect()),
+            dry_run: step.dry_run.clone(),
+            ..RolloutAnalysis::default()
+        };
+        let ends = if analysis.required_for_completion == Some(true) {
+            Ends::ByItself
+        } else {
+            Ends::WithTheSteps
+        };
+        let field = format!("{field}.analyses[{index}]");
+        analysis_run(&wanted, ends, &field, world, errors);
     }
 }
 

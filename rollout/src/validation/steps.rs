@@ -12,6 +12,7 @@ use super::{Errors, names};
 use crate::plugin;
 
 pub(super) fn check(canary: &CanaryStrategy, errors: &mut Errors) {
+    super::experiment::check(canary, errors);
     let routing = canary.traffic_routing.as_ref();
     for (index, step) in canary.steps().iter().enumerate() {
         let field = format!("{FIELD}.steps[{index}]");

@@ -25,11 +25,6 @@ fn steps(canary: &CanaryStrategy, refuse: &mut impl FnMut(&str, bool, &str)) {
     for (index, step) in canary.steps().iter().enumerate() {
         for (key, set, instead) in [
             (
-                "experiment",
-                step.experiment.is_some(),
-                "use an analysis step that compares the two sides",
-            ),
-            (
                 "setHeaderRoute",
                 step.set_header_route.is_some(),
                 "remove the step",

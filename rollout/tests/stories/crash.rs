@@ -37,6 +37,33 @@ fn bad(cluster: &mut Cluster) {
 fn stories() -> Vec<Story> {
     let mut stories = Vec::new();
     for routed in [true, false] {
+        let templates =
+            json!([{ "name": "new", "specRef": "canary" }, { "name": "old", "specRef": "stable" }]);
+        let experiment = json!({ "duration": "1m", "templates": templates });
+        let steps = json!([{ "setWeight": 25 }, { "experiment": experiment }, { "setWeight": 50 }]);
+        let start = Cluster::deployed(rollout(4, steps, routed));
+        stories.push(Story {
+            name: "experiment",
+            start: start.clone(),
+            happens: |cluster| {
+                cluster
+                    .verdicts
+                    .insert("experiment".into(), ("Successful", ""));
+                cluster.set_image("web:2");
+            },
+            end: |cluster| cluster.phase() == "Healthy" && cluster.pods("web:1") == 0,
+        });
+        stories.push(Story {
+            name: "failed experiment",
+            start,
+            happens: |cluster| {
+                cluster
+                    .verdicts
+                    .insert("experiment".into(), ("Failed", "slow"));
+                cluster.set_image("web:2");
+            },
+            end: |cluster| cluster.phase() == "Degraded" && cluster.pods("web:2") == 0,
+        });
         let promoted: fn(&Cluster) -> bool = |cluster| {
             cluster.phase() == "Healthy"
                 && cluster.stable() == "web:2"

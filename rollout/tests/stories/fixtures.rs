@@ -11,6 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use sluice_analysis::template::Templates;
 use sluice_crds::analysis::{AnalysisRun, AnalysisTemplateSpec};
+use sluice_crds::experiment::Experiment;
 use sluice_crds::names;
 use sluice_crds::pod_template::PodTemplate;
 use sluice_crds::rollout::{Rollout, RolloutStatus};
@@ -35,6 +36,7 @@ pub(crate) struct Cluster {
     /// The live pods.
     pub(crate) live: Vec<Pod>,
     pub(crate) runs: Vec<AnalysisRun>,
+    pub(crate) experiments: Vec<Experiment>,
     pub(crate) templates: Templates,
     /// What each router says; empty without traffic routing.
     pub(crate) routes: Vec<Result<i32, String>>,
@@ -108,6 +110,7 @@ impl Cluster {
             disruption_refused: false,
             live: Vec::new(),
             runs: Vec::new(),
+            experiments: Vec::new(),
             templates: Templates::new(),
             routes: if routed { vec![Ok(0)] } else { Vec::new() },
             accepted: None,
@@ -304,6 +307,7 @@ impl Cluster {
             services: &self.services,
             pods: &self.live,
             analysis_runs: &self.runs,
+            experiments: &self.experiments,
             templates: &self.templates,
             traffic: Ok(observed),
             workload: self.workload.as_ref(),
@@ -543,9 +547,20 @@ impl Cluster {
                 )
             })
             .collect();
+        let experiments: BTreeMap<String, (Option<bool>, Option<String>)> = self
+            .experiments
+            .iter()
+            .map(|experiment| {
+                let status = experiment.status.as_ref();
+                let phase = status.and_then(|status| status.phase.clone());
+                let name = experiment.metadata.name.clone().unwrap();
+                (name, (experiment.spec.terminate, phase))
+            })
+            .collect();
         let status = self.status();
         json!({
             "sets": sets, "services": services, "runs": runs, "routes": self.routes,
+            "experiments": experiments,
             "phase": status.phase, "message": status.message, "step": status.current_step_index,
             "stable": status.stable_rs, "current": status.current_pod_hash, "abort": status.abort,
             "pauses": status.pause_conditions.iter().flatten().map(|pause| &pause.reason).collect::<Vec<_>>(),

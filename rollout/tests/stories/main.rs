@@ -12,6 +12,7 @@ mod basic;
 mod blue_green;
 mod crash;
 mod events;
+mod experiment_step;
 mod fixtures;
 mod fuzz;
 mod history;

@@ -1,13 +1,15 @@
-//! Signing in: basic authentication, and OAuth 2 client credentials.
+//! Signing in: basic authentication, OAuth 2 client credentials, and signatures for AWS.
 
 use std::fmt;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use reqwest::{Client, RequestBuilder, Url};
 use serde::Deserialize;
-use sluice_crds::analysis::{Authentication, OAuth2};
+use sluice_crds::analysis::{Authentication, OAuth2, Sigv4};
 
-use super::{Failure, address, origin, send};
+use super::sigv4::Signer;
+use super::{Clients, Failure, address, origin, send};
 
 /// What a request is signed in with.
 #[derive(Clone, PartialEq, Eq)]
@@ -18,6 +20,8 @@ pub enum Credentials {
     Basic(String, String),
     /// A token.
     Bearer(String),
+    /// A signature over the request.
+    Signature(Box<Signer>),
 }
 
 /// Shows the kind only.
@@ -27,45 +31,78 @@ impl fmt::Debug for Credentials {
             Self::None => "None",
             Self::Basic(..) => "Basic(*****)",
             Self::Bearer(_) => "Bearer(*****)",
+            Self::Signature(_) => "Signature(*****)",
         })
     }
 }
 
 impl Credentials {
-    pub(crate) fn apply(&self, request: RequestBuilder) -> RequestBuilder {
-        match self {
+    /// Signs a request in, whose address and body are final.
+    pub(crate) fn apply(&self, request: RequestBuilder) -> Result<RequestBuilder, Failure> {
+        Ok(match self {
             Self::None => request,
             Self::Basic(user, password) => request.basic_auth(user, Some(password)),
             Self::Bearer(token) => request.bearer_auth(token),
-        }
+            Self::Signature(signer) => {
+                let (client, built) = request.build_split();
+                let mut built = built.map_err(|error| {
+                    let error = error.without_url();
+                    Failure::permanent(format!("the request cannot be made: {error}"))
+                })?;
+                signer.sign(&mut built)?;
+                RequestBuilder::from_parts(client, built)
+            }
+        })
     }
 }
 
-/// Refuses what needs the credential chain of AWS.
-pub(crate) fn refuse_sigv4(authentication: Option<&Authentication>) -> Result<(), Failure> {
-    let sigv4 = authentication.and_then(|authentication| authentication.sigv4.as_ref());
-    match sigv4 {
-        Some(sigv4) if *sigv4 != sluice_crds::analysis::Sigv4::default() => {
-            Err(Failure::permanent(
-                "authentication.sigv4: requests are not signed for AWS by this controller: put a signing proxy before the \
-             workspace and name its address",
-            ))
+/// The signer for a metric that asks for one.
+fn signer(
+    clients: &Clients,
+    authentication: &Authentication,
+    now: Timestamp,
+) -> Result<Option<Signer>, Failure> {
+    let sigv4 = authentication.sigv4.as_ref();
+    let Some(sigv4) = sigv4.filter(|sigv4| **sigv4 != Sigv4::default()) else {
+        return Ok(None);
+    };
+    let set = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
+    for (field, given) in [("profile", &sigv4.profile), ("roleArn", &sigv4.role_arn)] {
+        if set(given).is_some() {
+            return Err(Failure::permanent(format!(
+                "authentication.sigv4.{field}: this controller signs with the keys of its environment only: remove the \
+                 field, or put a signing proxy before the workspace and name its address"
+            )));
         }
-        _ => Ok(()),
     }
+    let region = set(&sigv4.region)
+        .ok_or_else(|| Failure::permanent("authentication.sigv4.region is needed"))?;
+    let keys = clients.aws.clone().ok_or_else(|| {
+        Failure::permanent(
+            "authentication.sigv4: the controller has no keys: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in its \
+             environment",
+        )
+    })?;
+    Ok(Some(Signer {
+        keys,
+        region,
+        service: "aps",
+        now,
+    }))
 }
 
 /// Gets the credentials that a metric asks for; for OAuth 2 that is a request of its own.
 pub(crate) async fn authorize(
+    clients: &Clients,
     client: &Client,
     authentication: Option<&Authentication>,
     timeout: Duration,
-    allow_link_local: bool,
+    now: Timestamp,
 ) -> Result<Credentials, Failure> {
-    refuse_sigv4(authentication)?;
     let Some(authentication) = authentication else {
         return Ok(Credentials::None);
     };
+    let signer = signer(clients, authentication, now)?;
     let basic = authentication
         .basic_auth
         .as_ref()
@@ -76,15 +113,25 @@ pub(crate) async fn authorize(
             .as_deref()
             .is_some_and(|token_url| !token_url.is_empty())
     });
+    if [basic.is_some(), oauth2.is_some(), signer.is_some()]
+        .iter()
+        .filter(|given| **given)
+        .count()
+        > 1
+    {
+        return Err(Failure::permanent(
+            "authentication: basicAuth, oauth2 and sigv4 exclude each other",
+        ));
+    }
+    if let Some(signer) = signer {
+        return Ok(Credentials::Signature(Box::new(signer)));
+    }
     match (basic, oauth2) {
-        (Some(_), Some(_)) => Err(Failure::permanent(
-            "authentication: basicAuth and oauth2 exclude each other",
-        )),
-        (Some(basic), None) => Ok(Credentials::Basic(
+        (Some(basic), _) => Ok(Credentials::Basic(
             basic.username.clone().unwrap_or_default(),
             basic.password.clone().unwrap_or_default(),
         )),
-        (None, Some(oauth2)) => token(client, oauth2, timeout, allow_link_local).await,
+        (None, Some(oauth2)) => token(client, oauth2, timeout, clients.allow_link_local).await,
         (None, None) => Ok(Credentials::None),
     }
 }

@@ -9,6 +9,7 @@ use reqwest::{Certificate, Client, ClientBuilder};
 
 use super::Failure;
 use super::guard::{self, GuardedResolver};
+use super::sigv4::AwsKeys;
 
 /// Whom to trust with TLS.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -43,6 +44,7 @@ const CONNECT: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub struct Clients {
     pub(crate) allow_link_local: bool,
+    pub(crate) aws: Option<AwsKeys>,
     kept: Mutex<BTreeMap<Trust, Client>>,
 }
 
@@ -54,8 +56,15 @@ impl Clients {
         let _ = rustls::crypto::ring::default_provider().install_default();
         Self {
             allow_link_local,
+            aws: None,
             kept: Mutex::new(BTreeMap::new()),
         }
+    }
+
+    /// The same, with keys to sign requests for AWS.
+    #[must_use]
+    pub fn with_aws(self, aws: Option<AwsKeys>) -> Self {
+        Self { aws, ..self }
     }
 
     /// A client with that trust.

@@ -5,11 +5,13 @@ mod auth;
 mod client;
 mod failure;
 pub mod guard;
+mod sigv4;
 
 pub use auth::Credentials;
 pub(crate) use auth::authorize;
 pub use client::{Clients, Trust};
 pub use failure::Failure;
+pub use sigv4::AwsKeys;
 
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{RequestBuilder, Response, StatusCode, Url};

@@ -66,10 +66,11 @@ impl Prometheus {
             form: form(metric, timeout, now)?,
             url: endpoint(&base, metric.range_query.is_some())?,
             credentials: authorize(
+                &self.clients,
                 &client,
                 metric.authentication.as_ref(),
                 timeout,
-                self.clients.allow_link_local,
+                now,
             )
             .await?,
             client,
@@ -125,7 +126,7 @@ impl Request {
             .form(&self.form)
             .headers(self.headers.clone())
             .timeout(self.timeout);
-        let answer = http::send(WHO, &self.origin, self.credentials.apply(post)).await?;
+        let answer = http::send(WHO, &self.origin, self.credentials.apply(post)?).await?;
         if !matches!(
             answer.status,
             StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED
@@ -139,7 +140,7 @@ impl Request {
             .get(url)
             .headers(self.headers.clone())
             .timeout(self.timeout);
-        http::send(WHO, &self.origin, self.credentials.apply(get)).await
+        http::send(WHO, &self.origin, self.credentials.apply(get)?).await
     }
 }
 

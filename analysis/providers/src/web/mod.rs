@@ -6,11 +6,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use reqwest::header::{CONTENT_TYPE, HeaderValue};
 use reqwest::{Method, RequestBuilder};
 use sluice_analysis::Outcome;
 use sluice_analysis::expression::{NumberText, Value};
-use sluice_crds::analysis::WebProvider;
+use sluice_crds::analysis::{Sigv4, WebProvider};
 
 pub use json_path::{JsonPath, JsonPathError};
 
@@ -35,7 +36,7 @@ impl Web {
         Self { clients }
     }
 
-    async fn ask(&self, metric: &WebProvider) -> Result<Outcome, Failure> {
+    async fn ask(&self, metric: &WebProvider, now: Timestamp) -> Result<Outcome, Failure> {
         let path = JsonPath::parse(metric.json_path.as_deref().unwrap_or_default())
             .map_err(|error| Failure::permanent(format!("web.jsonPath: {error}")))?;
         let url = address("web.url", &metric.url, self.clients.allow_link_local)?;
@@ -44,16 +45,26 @@ impl Web {
         let client = self
             .clients
             .get(&Trust::of(metric.insecure.unwrap_or(false), None))?;
+        let sigv4 = metric
+            .authentication
+            .as_ref()
+            .and_then(|it| it.sigv4.as_ref());
+        if sigv4.is_some_and(|sigv4| *sigv4 != Sigv4::default()) {
+            return Err(Failure::permanent(
+                "web.authentication.sigv4: only requests to Prometheus are signed for AWS: use basicAuth or oauth2",
+            ));
+        }
         let credentials = authorize(
+            &self.clients,
             &client,
             metric.authentication.as_ref(),
             timeout,
-            self.clients.allow_link_local,
+            now,
         )
         .await?;
         let request = client.request(method(metric)?, url).timeout(timeout);
         let request = body(metric, request)?.headers(headers(metric.headers.as_ref())?);
-        let answer = http::send(WHO, &origin, credentials.apply(request)).await?;
+        let answer = http::send(WHO, &origin, credentials.apply(request)?).await?;
         if !answer.status.is_success() {
             return Err(Failure {
                 message: format!(
@@ -119,7 +130,9 @@ impl Provider for Web {
             let Some(metric) = &task.metric.provider.web else {
                 return Failure::permanent("the metric has no web provider").into();
             };
-            self.ask(metric).await.unwrap_or_else(Outcome::from)
+            self.ask(metric, task.now)
+                .await
+                .unwrap_or_else(Outcome::from)
         })
     }
 }

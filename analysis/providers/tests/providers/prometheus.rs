@@ -167,6 +167,7 @@ async fn the_controllers_address_is_used_when_the_metric_has_none() {
     let settings = Settings {
         prometheus_address: Some(server.address.clone()),
         allow_link_local: false,
+        ..Settings::default()
     };
     let metric = || prometheus("", |_| {});
     assert_eq!(

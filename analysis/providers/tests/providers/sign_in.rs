@@ -1,10 +1,11 @@
 //! Signing in.
 
 use sluice_analysis::{MeasureRequest, SecretArgument, SecretValues};
+use sluice_analysis_providers::http::AwsKeys;
 use sluice_analysis_providers::{Registry, RunIdentity, Settings};
 use sluice_crds::analysis::{Authentication, BasicAuth, OAuth2, SecretKeyRef, Sigv4};
 
-use super::support::{Server, failed, json, measure, prometheus, shown, status};
+use super::support::{Server, failed, json, measure, measure_with, prometheus, shown, status, web};
 
 const SCALAR: &str = r#"{"status":"success","data":{"resultType":"scalar","result":[1,"1"]}}"#;
 
@@ -143,9 +144,16 @@ async fn what_cannot_be_signed_is_refused() {
     };
     for (authentication, expected) in [
         (both, "exclude each other"),
+        (sigv4, "authentication.sigv4: the controller has no keys"),
         (
-            sigv4,
-            "authentication.sigv4: requests are not signed for AWS",
+            Authentication {
+                sigv4: Some(Sigv4 {
+                    role_arn: Some("arn".to_owned()),
+                    ..Sigv4::default()
+                }),
+                ..Authentication::default()
+            },
+            "authentication.sigv4.roleArn: this controller signs with the keys",
         ),
     ] {
         let outcome = measure(prometheus("http://127.0.0.1:1", |prometheus| {
@@ -155,4 +163,58 @@ async fn what_cannot_be_signed_is_refused() {
         let (message, transient) = failed(&outcome);
         assert!(message.contains(expected) && !transient, "{message}");
     }
+}
+
+#[tokio::test]
+async fn a_query_is_signed_for_aws_over_its_body() {
+    let server = Server::new(|_| json(SCALAR)).await;
+    let settings = Settings {
+        aws: Some(AwsKeys {
+            access_key: "AKID".to_owned(),
+            secret_key: "secret".to_owned(),
+            session_token: Some("lent".to_owned()),
+        }),
+        ..Settings::default()
+    };
+    let outcome = measure_with(
+        &settings,
+        prometheus(&server.address, |prometheus| {
+            prometheus.authentication = Some(Authentication {
+                sigv4: Some(Sigv4 {
+                    region: Some("eu-west-1".to_owned()),
+                    ..Sigv4::default()
+                }),
+                ..Authentication::default()
+            });
+        }),
+    )
+    .await;
+    assert_eq!(shown(&outcome), "1");
+    let asked = &server.asked()[0];
+    assert_eq!(asked.headers["x-amz-date"], "20260817T100000Z");
+    assert_eq!(asked.headers["x-amz-security-token"], "lent");
+    let authorization = &asked.headers["authorization"];
+    assert!(
+        authorization.starts_with(
+            "AWS4-HMAC-SHA256 Credential=AKID/20260817/eu-west-1/aps/aws4_request, \
+             SignedHeaders=host;x-amz-date;x-amz-security-token, Signature="
+        ),
+        "{authorization}"
+    );
+    assert!(asked.form("query").is_some());
+}
+
+#[tokio::test]
+async fn only_prometheus_is_signed_for_aws() {
+    let outcome = measure(web("http://127.0.0.1:1", |web| {
+        web.authentication = Some(Authentication {
+            sigv4: Some(Sigv4 {
+                region: Some("eu-west-1".to_owned()),
+                ..Sigv4::default()
+            }),
+            ..Authentication::default()
+        });
+    }))
+    .await;
+    assert!(failed(&outcome).0.starts_with("web.authentication.sigv4"));
 }

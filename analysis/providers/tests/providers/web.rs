@@ -124,10 +124,10 @@ async fn a_backend_that_is_not_built_in_is_named() {
     for (metric, expected) in [
         (
             provider(MetricProvider {
-                datadog: settings(),
+                kayenta: settings(),
                 ..MetricProvider::default()
             }),
-            "metric provider datadog is not built",
+            "metric provider kayenta is not built",
         ),
         (
             provider(MetricProvider {

@@ -184,6 +184,16 @@ fn argument(values: &[Value], index: usize) -> &Value {
     values.get(index).unwrap_or(&Value::Nil)
 }
 
+/// A number as a place in a list, or as the end of a range: the numbers of JSON are whole only by chance, so the fraction
+/// is dropped, as in Go.
+pub(super) fn whole(value: &Value) -> Option<i64> {
+    match value {
+        Value::Integer(number) => Some(*number),
+        Value::Float(number) => Some(numbers::truncate(*number)),
+        _ => None,
+    }
+}
+
 fn text<'a>(function: &str, values: &'a [Value], index: usize) -> Result<&'a str> {
     match argument(values, index) {
         Value::String(text) => Ok(text),
@@ -209,7 +219,11 @@ fn list<'a>(function: &str, values: &'a [Value], index: usize) -> Result<&'a [Va
 /// metric whatever they are given, which is the same for `isNil(result)` and `default(result, x)`.
 const ARGO: &[Function] = &[
     plain("asInt", 1, 1, Gives::Integer, |_, values| {
-        let text = text("asInt", values, 0)?;
+        let text = match argument(values, 0) {
+            Value::Integer(number) => return Ok((*number).into()),
+            Value::Float(number) => return Ok(Value::Integer(numbers::truncate(*number))),
+            _ => text("asInt", values, 0)?,
+        };
         text.parse::<i64>().map(Value::Integer).map_err(|_| {
             ExpressionError::new(format!(
                 "strconv.ParseInt: parsing {text:?}: invalid syntax"
@@ -217,6 +231,9 @@ const ARGO: &[Function] = &[
         })
     }),
     plain("asFloat", 1, 1, Gives::Float, |_, values| {
+        if let Some(number) = argument(values, 0).as_number() {
+            return Ok(Value::Float(number));
+        }
         let text = text("asFloat", values, 0)?;
         super::value::go_number(text)
             .map(Value::Float)

@@ -119,10 +119,16 @@ pub(super) fn to_integer(value: &Value) -> Result<Value> {
     })
 }
 
+/// As Go does on the machines that controllers run on: what has no place among whole numbers is the smallest of them.
 #[expect(
     clippy::cast_possible_truncation,
-    reason = "that is what int() does; the cast saturates"
+    reason = "the range is checked, and the fraction is to go"
 )]
-fn truncate(number: f64) -> i64 {
-    number as i64
+pub(super) fn truncate(number: f64) -> i64 {
+    const END: f64 = 9_223_372_036_854_775_808.0;
+    if (-END..END).contains(&number) {
+        number as i64
+    } else {
+        i64::MIN
+    }
 }

@@ -14,7 +14,7 @@
   resources: [analysistemplates]
   verbs: [get, list, watch]
 - apiGroups: [argoproj.io]
-  resources: [analysisruns]
+  resources: [analysisruns, experiments]
   verbs: [get, list, watch, create, patch, delete]
 - apiGroups: [apps]
   resources: [replicasets]
@@ -45,10 +45,42 @@
   verbs: [get, list, watch, patch]
 {{- end }}
 
+{{- define "sluice.rules.experiments" -}}
+- apiGroups: [argoproj.io]
+  resources: [experiments]
+  verbs: [get, list, watch, patch]
+- apiGroups: [argoproj.io]
+  resources: [experiments/finalizers]
+  verbs: [update]
+- apiGroups: [argoproj.io]
+  resources: [rollouts, analysistemplates]
+  verbs: [get, list, watch]
+- apiGroups: [argoproj.io]
+  resources: [analysisruns]
+  verbs: [get, list, watch, create, patch]
+- apiGroups: [apps]
+  resources: [replicasets]
+  verbs: [get, list, watch, create, patch]
+- apiGroups: [""]
+  resources: [services]
+  verbs: [get, list, watch, create, delete]
+{{- end }}
+
 {{- define "sluice.rules.analysis" -}}
 - apiGroups: [argoproj.io]
   resources: [analysisruns]
   verbs: [get, list, watch, patch, delete]
+- apiGroups: [argoproj.io]
+  resources: [analysisruns/finalizers]
+  verbs: [update]
+{{- if .Values.analysis.runJobs }}
+- apiGroups: [batch]
+  resources: [jobs]
+  verbs: [get, list, watch, create, delete]
+- apiGroups: [""]
+  resources: [pods]
+  verbs: [list]
+{{- end }}
 {{- if .Values.analysis.readSecrets }}
 - apiGroups: [""]
   resources: [secrets]

@@ -1,0 +1,303 @@
+//! Analyses: when they begin, what is required, what their verdicts mean.
+
+use serde_json::{Value, json};
+use sluice_rollout::experiment::Refused;
+
+use crate::fixtures::{Cluster, spec};
+
+fn analysis(name: &str, required: bool) -> Value {
+    json!({ "name": name, "templateName": name, "requiredForCompletion": required })
+}
+
+fn cluster(more: Value) -> Cluster {
+    Cluster::new(spec(more))
+}
+
+#[test]
+fn a_run_begins_when_every_template_was_available_and_not_before() {
+    let mut cluster = cluster(json!({ "duration": "1m", "analyses": [analysis("errors", false)] }));
+    cluster.broken.push("new");
+    cluster.settle();
+    assert!(cluster.runs.is_empty());
+    assert!(cluster.status().analysis_runs.is_none());
+    cluster.broken.clear();
+    cluster.settle();
+    assert_eq!(cluster.runs[0].metadata.name.as_deref(), Some("exp-errors"));
+    assert_eq!(cluster.analysis("errors"), ("Running", ""));
+    let reasons = cluster.event_reasons();
+    assert!(reasons.contains(&"AnalysisRunPending") && reasons.contains(&"AnalysisRunRunning"));
+    assert_eq!(
+        cluster.rollout_events.len(),
+        2,
+        "the Rollout that owns it hears of them too"
+    );
+}
+
+#[test]
+fn the_moment_of_availability_is_written_before_a_run_is_made() {
+    let mut cluster = cluster(json!({ "duration": "1m", "analyses": [analysis("errors", false)] }));
+    while cluster.runs.is_empty() {
+        let before = cluster.status_available();
+        cluster.pass();
+        cluster.tick();
+        assert!(cluster.runs.is_empty() || before);
+    }
+}
+
+#[test]
+fn arguments_know_templates_times_and_fields_and_leave_secrets_to_the_run() {
+    let mut cluster = cluster(json!({ "duration": "1m", "analyses": [{
+        "name": "errors", "templateName": "errors", "args": [{ "name": "at",
+            "value": "{{templates.new.podTemplateHash}} {{templates.new.replicaset.name}} {{experiment.availableAt}} {{experiment.finishedAt}}" }]
+    }, {
+        "name": "latency", "templateName": "latency", "args": [{ "name": "at",
+            "valueFrom": { "fieldRef": { "fieldPath": "metadata.name" } } }]
+    }] }));
+    cluster.settle();
+    let value = |index: usize| {
+        cluster.runs[index].spec.args.as_ref().unwrap()[0]
+            .value
+            .clone()
+            .unwrap()
+    };
+    let hash = cluster.sets[1].hash().unwrap();
+    assert_eq!(
+        value(0),
+        format!("{hash} exp-new 2026-11-21T12:00:00Z 2026-11-21T12:01:00Z")
+    );
+    assert_eq!(value(1), "exp");
+
+    let mut cluster = self::cluster(json!({ "analyses": [{
+        "name": "errors", "templateName": "errors", "args": [{ "name": "at",
+            "valueFrom": { "secretKeyRef": { "name": "token", "key": "it" } } }]
+    }] }));
+    cluster.settle();
+    let argument = cluster.runs[0].spec.args.as_ref().unwrap()[0].clone();
+    assert_eq!(argument.value, None);
+    assert_eq!(
+        argument.value_from.unwrap().secret_key_ref.unwrap().name,
+        "token"
+    );
+}
+
+#[test]
+fn an_argument_that_means_nothing_is_an_error_that_names_it() {
+    let mut cluster = cluster(json!({ "analyses": [{
+        "name": "errors", "templateName": "errors", "args": [{ "name": "at", "value": "{{templates.none.podTemplateHash}}" }]
+    }] }));
+    cluster.settle();
+    let message = "Failed to create AnalysisRun for analysis 'errors': failed to resolve {{templates.none.podTemplateHash}}";
+    assert_eq!(cluster.analysis("errors"), ("Error", message));
+    assert_eq!((cluster.phase(), cluster.message()), ("Error", message));
+}
+
+#[test]
+fn a_template_that_does_not_exist_is_an_error_before_anything_is_measured() {
+    for (scope, message) in [
+        (
+            false,
+            "AnalysisTemplate verification failed for analysis 'none': analysistemplate.argoproj.io \"none\" not found",
+        ),
+        (
+            true,
+            "ClusterAnalysisTemplate verification failed for analysis 'none': clusteranalysistemplate.argoproj.io \"none\" not found",
+        ),
+    ] {
+        let mut none = analysis("none", false);
+        none["clusterScope"] = json!(scope);
+        let mut cluster = cluster(json!({ "duration": "1m", "analyses": [none] }));
+        cluster.settle();
+        assert_eq!(cluster.analysis("none"), ("Error", message));
+        assert_eq!((cluster.phase(), cluster.message()), ("Error", message));
+        cluster.run_to_the_end();
+    }
+}
+
+#[test]
+fn a_bad_verdict_ends_the_experiment_at_once() {
+    for phase in ["Failed", "Error", "Inconclusive"] {
+        let mut cluster = cluster(json!({
+            "duration": "1h",
+            "analyses": [analysis("errors", false), analysis("latency", false)]
+        }));
+        cluster.settle();
+        cluster.verdicts.insert("errors", (phase, "why"));
+        cluster.settle();
+        assert_eq!((cluster.phase(), cluster.message()), (phase, "why"));
+        let other = &cluster.runs[1];
+        assert_eq!(other.spec.terminate, Some(true), "and the other run");
+        cluster.run_to_the_end();
+        assert_eq!(cluster.phase(), phase, "which does not change that");
+        let warning = cluster
+            .events
+            .iter()
+            .find(|event| event.reason == format!("Experiment{phase}"))
+            .unwrap();
+        assert_eq!(warning.kind, sluice_rollout::EventType::Warning);
+        assert!(cluster.event_reasons().contains(&"AnalysisRunTerminating"));
+    }
+}
+
+#[test]
+fn an_analysis_that_is_not_required_ends_with_the_duration() {
+    let mut cluster = cluster(json!({ "duration": "1m", "analyses": [analysis("errors", false)] }));
+    cluster.settle();
+    cluster.wait(60);
+    cluster.settle();
+    assert_eq!(cluster.phase(), "Successful");
+    assert_eq!(cluster.runs[0].spec.terminate, Some(true));
+    cluster.run_to_the_end();
+    assert_eq!(cluster.phase(), "Successful");
+}
+
+#[test]
+fn success_of_what_is_not_required_does_not_end_it() {
+    let mut cluster = cluster(json!({ "duration": "1m", "analyses": [analysis("errors", false)] }));
+    cluster.verdicts.insert("errors", ("Successful", ""));
+    cluster.settle();
+    assert_eq!(cluster.phase(), "Running");
+}
+
+#[test]
+fn it_is_complete_when_all_that_is_required_is_successful() {
+    let mut cluster = cluster(json!({
+        "analyses": [analysis("errors", true), analysis("latency", false)]
+    }));
+    cluster.settle();
+    cluster.verdicts.insert("errors", ("Successful", ""));
+    cluster.settle();
+    assert_eq!(
+        (cluster.phase(), cluster.message()),
+        ("Successful", "Required AnalysisRuns completed")
+    );
+    assert_eq!(cluster.runs[1].spec.terminate, Some(true));
+    cluster.run_to_the_end();
+}
+
+#[test]
+fn pods_stay_beyond_the_duration_while_something_required_is_measured() {
+    let mut cluster = cluster(json!({ "duration": "1m", "analyses": [analysis("errors", true)] }));
+    cluster.settle();
+    cluster.wait(600);
+    cluster.settle();
+    assert_eq!((cluster.phase(), cluster.sets[0].replicas), ("Running", 1));
+    cluster.verdicts.insert("errors", ("Failed", "slow"));
+    cluster.settle();
+    assert_eq!(cluster.phase(), "Failed");
+}
+
+#[test]
+fn told_to_end_before_what_is_required_was_measured_it_is_inconclusive() {
+    let mut cluster = cluster(json!({ "analyses": [analysis("errors", true)] }));
+    cluster.settle();
+    cluster.terminate();
+    cluster.settle();
+    assert_eq!(cluster.runs[0].spec.terminate, Some(true));
+    assert_eq!(cluster.phase(), "Inconclusive");
+
+    let mut cluster = self::cluster(json!({ "analyses": [analysis("errors", true)] }));
+    cluster.broken.push("old");
+    cluster.settle();
+    cluster.terminate();
+    cluster.settle();
+    assert_eq!(
+        (cluster.phase(), cluster.message()),
+        (
+            "Inconclusive",
+            "Experiment ended before its required analysis 'errors' was made"
+        )
+    );
+}
+
+#[test]
+fn a_run_that_a_person_deleted_is_an_error() {
+    let mut cluster = cluster(json!({ "duration": "1m", "analyses": [analysis("errors", false)] }));
+    cluster.settle();
+    cluster.runs.clear();
+    cluster.settle();
+    assert_eq!(
+        cluster.message(),
+        "analysisruns.argoproj.io \"exp-errors\" not found"
+    );
+    assert_eq!(cluster.phase(), "Error");
+}
+
+#[test]
+fn a_name_that_is_taken_gets_a_number() {
+    let mut cluster = cluster(json!({ "duration": "1m", "analyses": [analysis("errors", false)] }));
+    cluster.refused.push(Refused {
+        kind: "AnalysisRun",
+        name: "exp-errors".to_owned(),
+        message: "already exists".to_owned(),
+        taken: true,
+    });
+    cluster.settle();
+    assert_eq!(
+        cluster.runs[0].metadata.name.as_deref(),
+        Some("exp-errors.1")
+    );
+    assert_eq!(cluster.analysis("errors").0, "Running");
+
+    let mut cluster = self::cluster(json!({ "analyses": [analysis("errors", false)] }));
+    cluster.refused.push(Refused {
+        kind: "AnalysisRun",
+        name: "exp-errors".to_owned(),
+        message: "spec.args: too long".to_owned(),
+        taken: false,
+    });
+    cluster.settle();
+    assert_eq!(
+        cluster.message(),
+        "Failed to create AnalysisRun for analysis 'errors': spec.args: too long"
+    );
+}
+
+#[test]
+fn runs_of_analyses_with_similar_names_are_told_apart() {
+    let mut first = analysis("errors", true);
+    first["name"] = json!("a");
+    let mut second = analysis("latency", true);
+    second["name"] = json!("a.1");
+    let mut cluster = cluster(json!({ "analyses": [first, second] }));
+    cluster.verdicts.insert("errors", ("Successful", ""));
+    cluster.settle();
+    // As after a crash before the status was written.
+    for status in cluster
+        .experiment
+        .status
+        .as_mut()
+        .unwrap()
+        .analysis_runs
+        .as_mut()
+        .unwrap()
+    {
+        status.analysis_run.clear();
+        status.phase.clear();
+    }
+    cluster.settle();
+    assert_eq!(cluster.analysis("a").0, "Successful");
+    assert_eq!(cluster.analysis("a.1").0, "Running");
+}
+
+#[test]
+fn rules_labels_and_annotations_reach_the_run() {
+    let mut cluster = cluster(json!({
+        "dryRun": [{ "metricName": ".*" }],
+        "measurementRetention": [{ "metricName": "errors", "limit": 3 }],
+        "analysisRunMetadata": { "labels": { "l": "1" }, "annotations": { "a": "2" } },
+        "analyses": [analysis("errors", false)]
+    }));
+    cluster.settle();
+    let run = &cluster.runs[0];
+    assert_eq!(run.spec.dry_run.as_ref().unwrap()[0].metric_name, ".*");
+    assert_eq!(run.spec.measurement_retention.as_ref().unwrap()[0].limit, 3);
+    assert_eq!(run.metadata.labels.as_ref().unwrap()["l"], "1");
+    assert_eq!(run.metadata.annotations.as_ref().unwrap()["a"], "2");
+}
+
+impl Cluster {
+    fn status_available(&self) -> bool {
+        let status = self.experiment.status.as_ref();
+        status.is_some_and(|status| status.available_at.is_some())
+    }
+}
