@@ -22,6 +22,9 @@ use crate::throttle::Throttle;
 
 /// Time limit of one request, its retries included.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+/// Objects of one page of a list. A parsed page takes many times the memory of what is kept of it, and an allocator does
+/// not give back what was needed once: pages of 500 left a controller with half as much memory again after a start.
+const PAGE: u32 = 100;
 const FIRST_RETRY: Duration = Duration::from_millis(25);
 const MAX_RETRY: Duration = Duration::from_secs(1);
 /// Begins the message of a server-side apply whose fields do not have the types of the schema.
@@ -210,7 +213,7 @@ impl Api {
         };
         let params = ListParams {
             label_selector: labels.map(str::to_owned),
-            limit: Some(500),
+            limit: Some(PAGE),
             continue_token: token.map(str::to_owned),
             ..ListParams::default()
         };

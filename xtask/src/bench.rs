@@ -145,17 +145,37 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
     })
 }
 
-/// The command as it was typed, without the folder of another controller's program.
+/// The command as it can be typed on any machine: without folders of this one, and without the file for `--json`.
 fn command_line(arguments: impl Iterator<Item = String>) -> String {
-    let words = arguments.map(|argument| {
-        if argument.contains(char::is_whitespace) {
-            format!("\"{argument}\"")
-        } else {
-            argument
-        }
-    });
-    let words: Vec<String> = words.collect();
-    format!("cargo xtask {}", words.join(" "))
+    let mut words = vec!["cargo xtask".to_owned()];
+    let mut before = String::new();
+    for argument in arguments {
+        let portable = match before.as_str() {
+            "--json" => None,
+            "--controller" => Some(without_folder(&argument)),
+            _ if argument == "--json" || argument.starts_with("--json=") => None,
+            _ => Some(argument.clone()),
+        };
+        words.extend(portable.map(|word| {
+            if word.contains(char::is_whitespace) {
+                format!("\"{word}\"")
+            } else {
+                word
+            }
+        }));
+        before = argument;
+    }
+    words.join(" ")
+}
+
+/// A command whose program is named without its folder.
+fn without_folder(command: &str) -> String {
+    let (program, rest) = match command.split_once(char::is_whitespace) {
+        Some((program, rest)) => (program, format!(" {rest}")),
+        None => (command, String::new()),
+    };
+    let name = program.rsplit('/').next().unwrap_or(program);
+    format!("{name}{rest}")
 }
 
 #[cfg(test)]
@@ -188,8 +208,18 @@ mod tests {
 
     #[test]
     fn the_command_is_recorded_so_that_it_can_be_typed_again() {
-        let words = ["bench", "--rollouts", "10", "--controller", "a b"];
+        let words = [
+            "bench",
+            "--rollouts",
+            "10",
+            "--json",
+            "/tmp/x",
+            "--controller",
+            "/opt/a b",
+            "--record",
+        ];
         let line = command_line(words.into_iter().map(str::to_owned));
-        assert_eq!(line, "cargo xtask bench --rollouts 10 --controller \"a b\"");
+        let expected = "cargo xtask bench --rollouts 10 --controller \"a b\" --record";
+        assert_eq!(line, expected);
     }
 }
