@@ -139,8 +139,6 @@ pub static POD_TEMPLATE: Kind = Kind::namespaced("", "v1", "PodTemplate", "podte
 pub static SERVICE: Kind = Kind::namespaced("", "v1", "Service", "services");
 /// `batch/v1` Job.
 pub static JOB: Kind = Kind::namespaced("batch", "v1", "Job", "jobs");
-/// `v1` Pod.
-pub static POD: Kind = Kind::namespaced("", "v1", "Pod", "pods");
 /// `v1` Secret.
 pub static SECRET: Kind = Kind::namespaced("", "v1", "Secret", "secrets");
 /// `v1` ConfigMap.

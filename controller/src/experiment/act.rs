@@ -11,7 +11,7 @@ use sluice_rollout::EventType;
 use sluice_rollout::experiment::{Effect, Plan, Refused, request};
 use sluice_rollout::request::{Request, Target};
 use sluice_runtime::events::{Involved, Severity};
-use sluice_runtime::kind::{ANALYSIS_RUN, EXPERIMENT, Kind, REPLICA_SET, ROLLOUT, SERVICE};
+use sluice_runtime::kind::{ANALYSIS_RUN, EXPERIMENT, Kind, POD, REPLICA_SET, ROLLOUT, SERVICE};
 use sluice_runtime::{Cache, Key, Must, Object, WriteError, Written};
 
 use super::Experiments;
@@ -113,6 +113,10 @@ impl Act<'_> {
                     Err(WriteError::Gone(_)) if *kind == ANALYSIS_RUN => Ok(()),
                     Err(error) => Err(error.into()),
                 }
+            }
+            Request::Evict { target, uid } => {
+                executor.evict(&POD, &self.key(&target.name), &uid).await?;
+                Ok(())
             }
             Request::Delete {
                 target,

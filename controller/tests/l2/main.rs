@@ -1,5 +1,4 @@
 //! The whole controller in the process of the test, with the real client, against an API server in memory.
-#![expect(clippy::unwrap_used, reason = "helpers of tests")]
 #![expect(
     clippy::unwrap_used,
     reason = "in a test a wrong assumption is a failure"
