@@ -89,7 +89,7 @@ fn what_the_other_plugin_can_and_this_one_cannot_is_answered() {
     for (args, hint) in [
         (&["dashboard"][..], "get rollout NAME --watch"),
         (&["create", "-f", "x.yaml"], "kubectl create -f"),
-        (&["list", "experiments"], "Experiments"),
+        (&["list", "experiments"], "kubectl get experiments"),
     ] {
         let output = run(args);
         assert_eq!(output.status.code(), Some(1), "{args:?}");

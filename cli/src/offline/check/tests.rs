@@ -199,8 +199,9 @@ fn a_field_that_the_engine_does_not_carry_out_is_refused_before_it_is_written() 
     });
     let decoded: Rollout = serde_json::from_value(object.clone()).unwrap();
     assert_eq!(refusal(&decoded, "spec.workloadRef"), None);
-    object["spec"]["strategy"]["canary"]["pingPong"] =
-        json!({ "pingService": "a", "pongService": "b" });
+    object["spec"]["strategy"]["canary"]["steps"] =
+        json!([{ "setMirrorRoute": { "name": "mirror" } }]);
     let decoded: Rollout = serde_json::from_value(object).unwrap();
-    assert!(refusal(&decoded, "spec.strategy.canary.pingPong").is_some());
+    let field = "spec.strategy.canary.steps[0].setMirrorRoute";
+    assert!(refusal(&decoded, field).is_some());
 }
