@@ -76,6 +76,7 @@ impl Kind {
 
 pub(crate) const ROLLOUTS: Kind = Kind::argo("Rollout", "rollouts");
 pub(crate) const ANALYSIS_RUNS: Kind = Kind::argo("AnalysisRun", "analysisruns");
+pub(crate) const EXPERIMENTS: Kind = Kind::argo("Experiment", "experiments");
 pub(crate) const ANALYSIS_TEMPLATES: Kind = Kind::argo("AnalysisTemplate", "analysistemplates");
 pub(crate) const CLUSTER_ANALYSIS_TEMPLATES: Kind =
     Kind::argo("ClusterAnalysisTemplate", "clusteranalysistemplates");

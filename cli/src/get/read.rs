@@ -9,13 +9,14 @@ use kube::core::Selector;
 use serde_json::Value;
 use sluice_crds::decode;
 use sluice_crds::names;
-use sluice_crds::rollout::Rollout;
+use sluice_crds::rollout::{CanaryStep, Rollout};
 
 use super::snapshot::{self, Snapshot, Unread, application_of};
 use crate::cluster::{self, Cluster, Kind};
 use crate::failure;
 
 /// Reads a Rollout and everything below it.
+/// The workload of `spec.workloadRef` is not read, so what is decided about such a Rollout is not shown.
 ///
 /// # Errors
 /// When the Rollout cannot be read or decoded.
@@ -25,6 +26,23 @@ pub(crate) async fn read(cluster: &Cluster, name: &str) -> Result<Snapshot> {
     let below = below(&rollout);
     let runs = ListParams::default().labels(names::POD_TEMPLATE_HASH);
     let decides = true;
+    let made_by_steps = |step: &CanaryStep| step.experiment.is_some();
+    let steps = rollout
+        .spec
+        .canary()
+        .into_iter()
+        .flat_map(|canary| canary.steps());
+    let experiments = if steps.into_iter().any(made_by_steps) {
+        several(
+            cluster,
+            &cluster::EXPERIMENTS,
+            &ListParams::default(),
+            decides,
+        )
+        .await
+    } else {
+        Part::default()
+    };
     let (sets, pods, runs, services) = join4(
         several(cluster, &cluster::REPLICA_SETS, &below, decides),
         several(cluster, &cluster::PODS, &below, !decides),
@@ -40,9 +58,25 @@ pub(crate) async fn read(cluster: &Cluster, name: &str) -> Result<Snapshot> {
     .await;
     let mut objects = Vec::new();
     let mut unread = Vec::new();
-    for part in [sets, pods, runs, services, templates, routes, application] {
+    for part in [
+        sets,
+        pods,
+        runs,
+        experiments,
+        services,
+        templates,
+        routes,
+        application,
+    ] {
         objects.extend(part.0);
         unread.extend(part.1);
+    }
+    if rollout.spec.workload_ref.is_some() {
+        unread.push(Unread {
+            what: "the workload of spec.workloadRef".to_owned(),
+            why: "this view does not follow it".to_owned(),
+            decides,
+        });
     }
     Snapshot::of(&object, &objects, unread).with_context(|| {
         format!(
@@ -93,11 +127,7 @@ fn unread(what: &str, error: &kube::Error, decides: bool) -> Unread {
 
 /// The Services that the strategy names.
 async fn services(cluster: &Cluster, rollout: &Rollout) -> Part {
-    let Some(canary) = rollout.spec.canary() else {
-        return Part::default();
-    };
-    let named = [&canary.stable_service, &canary.canary_service];
-    let named: Vec<&String> = named.into_iter().flatten().collect();
+    let named = rollout.spec.service_names();
     let api = cluster.api(&cluster::SERVICES);
     let mut part = Part::default();
     let found = join_all(named.iter().map(|name| api.get_opt(name))).await;
@@ -116,18 +146,7 @@ async fn services(cluster: &Cluster, rollout: &Rollout) -> Part {
 
 /// The templates of the namespace, and those of the cluster if the Rollout names one; nothing without analysis.
 async fn templates(cluster: &Cluster, rollout: &Rollout) -> Part {
-    let Some(canary) = rollout.spec.canary() else {
-        return Part::default();
-    };
-    let background = canary
-        .analysis
-        .as_ref()
-        .map(|background| &background.analysis);
-    let steps = canary
-        .steps()
-        .iter()
-        .filter_map(|step| step.analysis.as_ref());
-    if background.into_iter().chain(steps).next().is_none() {
+    if rollout.spec.analysis_templates().next().is_none() {
         return Part::default();
     }
     let all = ListParams::default();

@@ -11,9 +11,10 @@ use sluice_crds::analysis::{
     AnalysisRun, AnalysisRunStatus, AnalysisTemplate, ClusterAnalysisTemplate,
 };
 use sluice_crds::decode::{self, DecodeError};
+use sluice_crds::experiment::Experiment;
 use sluice_crds::names;
 use sluice_crds::rollout::Rollout;
-use sluice_rollout::{Plan, ReplicaSet, Service, Settings, World};
+use sluice_rollout::{Plan, Pod, ReplicaSet, Service, Settings, World};
 use sluice_traffic::ObjectRef;
 
 /// A ReplicaSet, and whether its status belongs to its spec.
@@ -47,6 +48,8 @@ pub(crate) struct Snapshot {
     pub pods: Vec<Value>,
     /// Its AnalysisRuns.
     pub runs: Vec<AnalysisRun>,
+    /// Its Experiments.
+    experiments: Vec<Experiment>,
     /// The objects that carry its weights.
     pub routes: Vec<Value>,
     services: BTreeMap<String, Service>,
@@ -104,6 +107,11 @@ impl Snapshot {
             .filter(|run| is_owned(run, &uid))
             .map(run)
             .collect();
+        let experiments = of_kind("Experiment")
+            .filter(here)
+            .filter(|experiment| is_owned(experiment, &uid))
+            .filter_map(|experiment| decode::decode(experiment).ok())
+            .collect();
         let services = of_kind("Service")
             .filter(here)
             .map(Service::from_object)
@@ -137,6 +145,7 @@ impl Snapshot {
             orphans,
             pods,
             runs,
+            experiments,
             routes,
             services,
             templates,
@@ -179,13 +188,18 @@ impl Snapshot {
                 .cloned()
                 .unwrap_or_default(),
         };
+        let pods: Vec<Pod> = self
+            .pods
+            .iter()
+            .filter_map(|pod| Pod::from_object(pod).ok())
+            .collect();
         let world = World {
             rollout: &self.rollout,
             replica_sets: &sets,
             services: &self.services,
-            pods: &[],
+            pods: &pods,
             analysis_runs: &self.runs,
-            experiments: &[],
+            experiments: &self.experiments,
             templates: &self.templates,
             traffic: traffic.as_deref().map_err(Vec::as_slice),
             workload: None,

@@ -174,17 +174,17 @@ pub(crate) fn refusal(rollout: &Rollout, field: &str) -> Option<String> {
     let mut templates = Templates::default();
     let mut report = Report::default();
     let manifest = Manifest::assumed();
-    for reference in analyses(rollout).flat_map(|analysis| analysis.templates.iter().flatten()) {
+    for reference in rollout.spec.analysis_templates() {
         assume(
-            std::slice::from_ref(reference),
+            std::slice::from_ref(&reference),
             &mut templates,
             &mut report,
             &manifest,
         );
     }
-    let services = named_services(rollout)
-        .into_iter()
-        .map(|name| (name.clone(), stand_in::service(name)))
+    let names = rollout.spec.service_names().into_iter();
+    let services = names
+        .map(|name| (name.to_owned(), stand_in::service(name)))
         .collect();
     let found = validated(rollout, &services, &templates, Ok(()));
     found
@@ -265,12 +265,12 @@ fn rollout(
 ) {
     let rollout = &at_home(rollout.clone());
     let namespace = rollout.metadata.namespace.as_deref().unwrap_or_default();
-    for analysis in analyses(rollout) {
+    for analysis in rollout.spec.analyses() {
         let references = analysis.templates.as_deref().unwrap_or_default();
         assume(references, templates, report, manifest);
     }
     let mut services = BTreeMap::new();
-    for name in named_services(rollout) {
+    for name in rollout.spec.service_names() {
         let found = all
             .iter()
             .find(|one| one.is("", "Service") && one.name() == name && one.is_in(namespace));
@@ -283,7 +283,7 @@ fn rollout(
                 stand_in::service(name)
             }
         };
-        services.insert(name.clone(), service);
+        services.insert(name.to_owned(), service);
     }
     let routers = match sluice_traffic::referenced(rollout) {
         Ok(objects) => {
@@ -402,35 +402,6 @@ fn validated(
         workload: None,
         settings: &settings,
     })
-}
-
-fn named_services(rollout: &Rollout) -> Vec<&String> {
-    let Some(canary) = rollout.spec.canary() else {
-        return Vec::new();
-    };
-    let pair = canary.ping_pong.as_ref();
-    [
-        canary.stable_service.as_ref(),
-        canary.canary_service.as_ref(),
-        pair.and_then(|pair| pair.ping_service.as_ref()),
-        pair.and_then(|pair| pair.pong_service.as_ref()),
-    ]
-    .into_iter()
-    .flatten()
-    .filter(|name| !name.is_empty())
-    .collect()
-}
-
-fn analyses(
-    rollout: &Rollout,
-) -> impl Iterator<Item = &sluice_crds::rollout::canary::RolloutAnalysis> {
-    let canary = rollout.spec.canary();
-    let background = canary.and_then(|canary| canary.analysis.as_ref());
-    let steps = canary.into_iter().flat_map(|canary| canary.steps());
-    background
-        .map(|background| &background.analysis)
-        .into_iter()
-        .chain(steps.filter_map(|step| step.analysis.as_ref()))
 }
 
 fn applications(manifests: &[Manifest], report: &mut Report) {

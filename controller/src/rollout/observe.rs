@@ -180,7 +180,11 @@ pub(crate) fn observe(watches: &Watches, caches: &Caches, object: &Arc<Object>) 
         object: Arc::clone(object),
         runs: runs(watches, object),
         experiments: experiments(watches, object),
-        templates: templates(watches, analyses_of(&rollout), namespace),
+        templates: templates(
+            watches,
+            rollout.spec.analysis_templates().collect(),
+            namespace,
+        ),
         workload: workload.and_then(|(cache, key)| Some(cache.get(&key)?.value())),
         rollout,
         replica_sets,
@@ -261,28 +265,9 @@ fn services(
     namespace: &str,
     named: &mut BTreeSet<Reference>,
 ) -> BTreeMap<String, Service> {
-    let mut names: BTreeSet<&str> = BTreeSet::new();
-    if let Some(canary) = rollout.spec.canary() {
-        names.extend(
-            [&canary.stable_service, &canary.canary_service]
-                .into_iter()
-                .flatten()
-                .map(String::as_str),
-        );
-        if let Some(pair) = &canary.ping_pong {
-            names.extend(
-                [&pair.ping_service, &pair.pong_service]
-                    .into_iter()
-                    .flatten()
-                    .map(String::as_str),
-            );
-        }
-    }
-    if let Some(blue_green) = rollout.spec.blue_green() {
-        let both = [&blue_green.active_service, &blue_green.preview_service];
-        names.extend(both.into_iter().flatten().map(String::as_str));
-    }
-    names
+    rollout
+        .spec
+        .service_names()
         .into_iter()
         .filter_map(|name| {
             let key = Key::new(namespace, name);
@@ -391,43 +376,6 @@ fn experiments(watches: &Watches, object: &Object) -> Vec<Experiment> {
             })
         })
         .collect()
-}
-
-/// The templates that the Rollout names.
-fn analyses_of(rollout: &Rollout) -> Vec<AnalysisTemplateRef> {
-    let mut open: Vec<AnalysisTemplateRef> = Vec::new();
-    if let Some(canary) = rollout.spec.canary() {
-        let steps = canary.steps().iter();
-        for experiment in steps.filter_map(|step| step.experiment.as_ref()) {
-            let analyses = experiment.analyses.iter().flatten();
-            open.extend(analyses.map(|analysis| AnalysisTemplateRef {
-                template_name: Some(analysis.template_name.clone()),
-                cluster_scope: analysis.cluster_scope,
-            }));
-        }
-    }
-    let mut named = |analysis: &sluice_crds::rollout::canary::RolloutAnalysis| {
-        open.extend(analysis.templates.iter().flatten().cloned());
-    };
-    if let Some(canary) = rollout.spec.canary() {
-        canary
-            .analysis
-            .iter()
-            .for_each(|background| named(&background.analysis));
-        canary
-            .steps()
-            .iter()
-            .filter_map(|step| step.analysis.as_ref())
-            .for_each(&mut named);
-    }
-    if let Some(blue_green) = rollout.spec.blue_green() {
-        let both = [
-            &blue_green.pre_promotion_analysis,
-            &blue_green.post_promotion_analysis,
-        ];
-        both.into_iter().flatten().for_each(&mut named);
-    }
-    open
 }
 
 /// Templates by reference, and those that they name.

@@ -4,6 +4,7 @@
 
 pub mod blue_green;
 pub mod canary;
+mod references;
 pub mod status;
 pub mod steps;
 pub mod traffic_routing;
