@@ -124,8 +124,12 @@ async fn external(context: &str, external: &External) -> Result<Stage> {
     };
     let config = kube::Config::from_kubeconfig(&options).await?;
     let client = kube::Client::try_from(config)?;
-    let kubeconfig = std::env::var_os("KUBECONFIG").map(std::path::PathBuf::from);
-    let kubeconfig = kubeconfig.unwrap_or_else(|| "~/.kube/config".into());
+    let kubeconfig = match std::env::var_os("KUBECONFIG") {
+        Some(path) => path.into(),
+        None => std::env::home_dir()
+            .context("neither KUBECONFIG nor a home folder is known")?
+            .join(".kube/config"),
+    };
     let tools = install::install(Profile::Full, &Reporter::terminal()).await?;
     deploy::install(tools.path(Program::Helm)?, &kubeconfig, SYSTEM, None).await?;
     story::clean(&client).await?;

@@ -1,16 +1,17 @@
 //! What is in the cluster, and what the API server says each target would become: a server-side apply as the sync loop's
 //! field manager, as a dry run.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result, anyhow};
 use futures::StreamExt;
 use kube::Client;
-use kube::api::{ApiResource, DynamicObject, Patch, PatchParams};
+use kube::api::{ApiResource, DynamicObject, ListParams, Patch, PatchParams};
 use kube::discovery::{Discovery, Scope as KindScope};
 use serde_json::Value;
 use sluice_crds::application::Application;
 use sluice_crds::names::GITOPS_FIELD_MANAGER;
+use sluice_crds::rollout::Rollout;
 use sluice_gitops::compare::{LiveState, Prediction, PredictionError};
 use sluice_gitops::key::{GroupKind, Key};
 use sluice_gitops::manifest::{Target, Targets};
@@ -122,12 +123,14 @@ impl Api {
             },
             predictions: BTreeMap::new(),
         };
+        let rollouts = self.rollouts(targets).await?;
+        let rollouts: Vec<&Rollout> = rollouts.iter().collect();
         let plain = targets
             .objects
             .iter()
             .filter(|target| target.hook.is_none());
-        let mut looks =
-            futures::stream::iter(plain.map(|target| self.look(target))).buffer_unordered(AT_ONCE);
+        let mut looks = futures::stream::iter(plain.map(|target| self.look(target, &rollouts)))
+            .buffer_unordered(AT_ONCE);
         while let Some(looked) = looks.next().await {
             let (key, live, prediction) = looked?;
             if let Some(live) = live {
@@ -153,7 +156,38 @@ impl Api {
         Ok(observed)
     }
 
-    async fn look(&self, target: &Target) -> Result<(Key, Option<Value>, Option<Prediction>)> {
+    /// The Rollouts of the namespaces that targets are in: what they drive is no difference.
+    async fn rollouts(&self, targets: &Targets) -> Result<Vec<Rollout>> {
+        let kind = ("argoproj.io/v1alpha1".to_owned(), "Rollout".to_owned());
+        let Some(resource) = self.kinds.get(&kind) else {
+            return Ok(Vec::new());
+        };
+        let namespaces: BTreeSet<&str> = targets
+            .objects
+            .iter()
+            .map(|target| target.key.namespace.as_str())
+            .filter(|namespace| !namespace.is_empty())
+            .collect();
+        let mut rollouts = Vec::new();
+        for namespace in namespaces {
+            let api: kube::Api<DynamicObject> =
+                kube::Api::namespaced_with(self.client.clone(), namespace, resource);
+            let listed = api
+                .list(&ListParams::default())
+                .await
+                .with_context(|| format!("which Rollouts there are in {namespace}"))?;
+            for object in listed {
+                rollouts.extend(serde_json::from_value(serde_json::to_value(object)?).ok());
+            }
+        }
+        Ok(rollouts)
+    }
+
+    async fn look(
+        &self,
+        target: &Target,
+        rollouts: &[&Rollout],
+    ) -> Result<(Key, Option<Value>, Option<Prediction>)> {
         let key = target.key.clone();
         let Some(resource) = self
             .kinds
@@ -169,7 +203,9 @@ impl Api {
             return Ok((key, None, None));
         };
         let parameters = PatchParams::apply(GITOPS_FIELD_MANAGER).force().dry_run();
-        let patch = Patch::Apply(&target.object);
+        let mut wanted = target.object.clone();
+        sluice_traffic::overlay_controlled(&mut wanted, &live, rollouts);
+        let patch = Patch::Apply(&wanted);
         let prediction = match self
             .api(resource, &key)
             .patch(&key.name, &parameters, &patch)
