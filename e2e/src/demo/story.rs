@@ -298,6 +298,9 @@ impl Teller<'_> {
                     &format!("webhook not delivered, the poll will find it: {error}"),
                 );
             }
+        } else if self.stage.application().await?.is_object() {
+            // From here no webhook can be sent into a cluster that is elsewhere: as `argocd app get --refresh` does.
+            self.ask_for_refresh().await?;
         }
         Ok(())
     }
@@ -318,8 +321,7 @@ impl Teller<'_> {
         Ok(())
     }
 
-    /// Asks for a refresh by annotation and waits until the controller has taken the annotation away.
-    async fn refresh(&mut self, what: &str) -> Result<()> {
+    async fn ask_for_refresh(&self) -> Result<()> {
         let resource = kind("argoproj.io", "v1alpha1", "Application", "applications");
         let annotation =
             json!({ "metadata": { "annotations": { "argocd.argoproj.io/refresh": "normal" } } });
@@ -327,6 +329,12 @@ impl Teller<'_> {
             .api(SYSTEM, &resource)
             .patch("web", &PatchParams::default(), &Patch::Merge(&annotation))
             .await?;
+        Ok(())
+    }
+
+    /// Asks for a refresh by annotation and waits until the controller has taken the annotation away.
+    async fn refresh(&mut self, what: &str) -> Result<()> {
+        self.ask_for_refresh().await?;
         let deadline = Instant::now() + Duration::from_secs(60);
         self.state.waiting_for = what.to_owned();
         loop {
