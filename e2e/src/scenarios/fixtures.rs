@@ -1,5 +1,8 @@
 //! Manifests of the scenarios: the demo's app with one strategy or another.
 
+use serde_json::{Value, json};
+
+use crate::cluster::BUSYBOX_IMAGE;
 use crate::product::images::DEMO_APP;
 
 /// A Rollout `web` of the demo's app at v1, with `strategy` as YAML below `spec.strategy`.
@@ -136,4 +139,28 @@ spec:
             / sum(rate(http_requests_total{{{selector}}}[8s]))
 "
     )
+}
+
+/// An AnalysisTemplate of Jobs: each metric runs a shell script once, and is as good as its exit code.
+pub(super) fn job_analysis(name: &str, metrics: &[(&str, &str)]) -> String {
+    let metrics: Vec<Value> = metrics
+        .iter()
+        .map(|(metric, script)| {
+            let container = json!({
+                "name": "check", "image": BUSYBOX_IMAGE, "imagePullPolicy": "IfNotPresent",
+                "command": ["/bin/sh", "-c", script]
+            });
+            let pod = json!({
+                "restartPolicy": "Never", "terminationGracePeriodSeconds": 1, "containers": [container]
+            });
+            let job = json!({ "spec": { "backoffLimit": 0, "template": { "spec": pod } } });
+            json!({ "name": metric, "provider": { "job": job } })
+        })
+        .collect();
+    // JSON is YAML.
+    json!({
+        "apiVersion": "argoproj.io/v1alpha1", "kind": "AnalysisTemplate",
+        "metadata": { "name": name }, "spec": { "metrics": metrics }
+    })
+    .to_string()
 }

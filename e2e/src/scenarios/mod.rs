@@ -3,15 +3,22 @@
 //! [`all`] lists them; [`run`] plays them and prints one line for each. Those that stop a part of the cluster or the
 //! controller run alone, after the others.
 
+mod analysis;
+mod autoscaling;
 mod bad_input;
+mod blue_green;
 mod canary;
 mod examples;
+mod experiments;
 mod fixtures;
 mod gitops;
 mod outages;
 mod plugin;
+mod pods;
 mod routers;
+mod visitor;
 mod watch;
+mod workloads;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -101,6 +108,72 @@ pub fn all() -> Vec<Scenario> {
             "a Rollout is scaled in the middle of a pause",
             180,
             canary::scaled_in_a_pause
+        ),
+        scenario!(
+            "blue-green: users see the new version when it is promoted",
+            240,
+            blue_green::manual
+        ),
+        scenario!(
+            "blue-green: a failed pre-promotion analysis stays unseen",
+            240,
+            blue_green::pre_promotion_fails
+        ),
+        scenario!(
+            "blue-green: promoted by time, and back at once",
+            240,
+            blue_green::automatic
+        ),
+        scenario!(
+            "an experiment of two templates comes and goes",
+            300,
+            experiments::step
+        ),
+        scenario!(
+            "an experiment that fails aborts the update",
+            240,
+            experiments::fails
+        ),
+        scenario!(
+            "Jobs that succeed let an update through",
+            240,
+            analysis::jobs_succeed
+        ),
+        scenario!(
+            "a Job that fails aborts an update",
+            240,
+            analysis::a_job_fails
+        ),
+        scenario!(
+            "a long Job ends with the update that it measures",
+            240,
+            analysis::a_long_job_is_ended
+        ),
+        scenario!(
+            "a Deployment is taken over without a gap",
+            300,
+            workloads::deployment_is_taken_over
+        ),
+        scenario!(
+            "a restart evicts pods one by one, as their budget allows",
+            300,
+            pods::restart
+        ),
+        scenario!(
+            "an image that cannot be pulled: deadline, no harm",
+            300,
+            pods::image_is_missing
+        ),
+        scenario!("pods that crash: deadline and abort", 300, pods::pods_crash),
+        scenario!(
+            "living pods carry the metadata of their role",
+            240,
+            pods::metadata
+        ),
+        scenario!(
+            "an autoscaler scales in a pause and after an abort",
+            300,
+            autoscaling::pause_and_abort
         ),
         scenario!(
             "bad input gets a condition that names the field",

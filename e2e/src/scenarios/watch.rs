@@ -30,6 +30,21 @@ pub(super) fn replica_sets() -> ApiResource {
     kind("apps", "v1", "ReplicaSet", "replicasets")
 }
 
+/// `pods`.
+pub(super) fn pods() -> ApiResource {
+    kind("", "v1", "Pod", "pods")
+}
+
+/// `services`.
+pub(super) fn services() -> ApiResource {
+    kind("", "v1", "Service", "services")
+}
+
+/// `experiments`.
+pub(super) fn experiments() -> ApiResource {
+    kind("argoproj.io", "v1alpha1", "Experiment", "experiments")
+}
+
 impl Stage {
     fn api(&self, namespace: &str, resource: &ApiResource) -> Api<DynamicObject> {
         Api::namespaced_with(self.client.clone(), namespace, resource)
@@ -100,8 +115,14 @@ impl Stage {
         Ok(())
     }
 
-    /// Changes the image of the Rollout `web`.
+    /// Changes the Rollout `web` to a version of the demo's app.
     pub(super) async fn update(&self, namespace: &str, version: &str) -> Result<()> {
+        let image = format!("{}:{version}", crate::product::images::DEMO_APP);
+        self.set_image(namespace, &image).await
+    }
+
+    /// Changes the image of the Rollout `web`.
+    pub(super) async fn set_image(&self, namespace: &str, name: &str) -> Result<()> {
         let rollout = self.get(namespace, &rollouts(), "web").await?;
         let mut template = rollout
             .pointer("/spec/template")
@@ -110,9 +131,23 @@ impl Stage {
         let image = template
             .pointer_mut("/spec/containers/0/image")
             .context("no image")?;
-        *image = json!(format!("{}:{version}", crate::product::images::DEMO_APP));
+        *image = json!(name);
         let patch = json!({ "spec": { "template": template } });
         self.patch(namespace, &rollouts(), "web", &patch).await
+    }
+
+    /// Ends the pause that the Rollout `web` is in, as `promote` does.
+    pub(super) async fn promote(&self, namespace: &str) -> Result<()> {
+        let patch = json!({ "status": { "pauseConditions": null } });
+        self.patch_status(namespace, &rollouts(), "web", &patch)
+            .await
+    }
+
+    /// The pods that are not on their way out.
+    pub(super) async fn living_pods(&self, namespace: &str) -> Result<Vec<Value>> {
+        let mut pods = self.list(namespace, &pods()).await?;
+        pods.retain(|pod| pod.pointer("/metadata/deletionTimestamp").is_none());
+        Ok(pods)
     }
 
     /// Waits until a Rollout is as `done` wants it; the error shows its status.
@@ -173,4 +208,27 @@ pub(super) fn condition(object: &Value, kind: &str) -> String {
         .find(|condition| text(condition, "/type") == kind)
         .map(|condition| text(condition, "/message"))
         .unwrap_or_default()
+}
+
+/// Reason of a condition; empty when there is none of that type.
+pub(super) fn reason(object: &Value, kind: &str) -> String {
+    object
+        .pointer("/status/conditions")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .find(|condition| text(condition, "/type") == kind)
+        .map(|condition| text(condition, "/reason"))
+        .unwrap_or_default()
+}
+
+/// Whether a pod is ready.
+pub(super) fn ready(pod: &Value) -> bool {
+    pod.pointer("/status/conditions")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .any(|condition| {
+            text(condition, "/type") == "Ready" && text(condition, "/status") == "True"
+        })
 }
