@@ -25,6 +25,8 @@ pub const MANAGED_BY_ROLLOUTS: &str = "argo-rollouts.argoproj.io/managed-by-roll
 pub const GATEWAY_IN_PROGRESS: &str = "rollouts.argoproj.io/gatewayapi-canary";
 /// Annotation on Gateway API routes: the Rollouts with a canary there, `namespace/name`, comma separated.
 pub const GATEWAY_ACTIVE_ROLLOUTS: &str = "rollouts.argoproj.io/gatewayapi-active-rollouts";
+/// Annotation on Gateway API routes: the header and mirror routes of each Rollout, and how to know their rules again.
+pub const MANAGED_ROUTES: &str = "sluice.dev/managed-routes";
 /// Label that assigns an object to one controller instance.
 pub const INSTANCE_ID: &str = "argo-rollouts.argoproj.io/controller-instance-id";
 /// Label on AnalysisRuns: `Step`, `Background`, `PrePromotion` or `PostPromotion`.

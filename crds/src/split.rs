@@ -5,6 +5,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::rollout::CanaryStep;
+use crate::rollout::steps::{HeaderRoutingMatch, RouteMatch};
+
 /// The split of traffic that a Rollout wants at one moment.
 ///
 /// Weights are parts of `max`; `canary` is in `0..=max` and the stable side gets the rest.
@@ -24,6 +27,9 @@ pub struct Split {
     pub stable_hash: Option<String>,
     /// Further destinations (experiment templates), each with a weight taken from the stable side.
     pub additional: Vec<WeightedService>,
+    /// Header and mirror routes that must exist, highest priority first; all others of the Rollout must not.
+    #[serde(default)]
+    pub routes: Vec<SplitRoute>,
 }
 
 impl Split {
@@ -50,6 +56,73 @@ pub struct WeightedService {
     pub weight: i32,
 }
 
+/// A route of a [`Split`] beside its weights: one of `trafficRouting.managedRoutes`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SplitRoute {
+    /// Its name in `managedRoutes`.
+    pub name: String,
+    /// What it does.
+    pub kind: RouteKind,
+}
+
+/// What a [`SplitRoute`] does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum RouteKind {
+    /// Requests with all of these headers go to the canary side, whatever its weight (`setHeaderRoute`).
+    Header(Vec<HeaderRoutingMatch>),
+    /// Requests that one of the matches fits are split as all others are, and copied to the canary side as well
+    /// (`setMirrorRoute`).
+    Mirror {
+        /// Which requests.
+        matches: Vec<RouteMatch>,
+        /// How many of them, 0 to 100; `None` means all.
+        percentage: Option<i32>,
+    },
+}
+
+/// The routes that a step makes; none for one that makes none or takes one away.
+#[must_use]
+pub fn routes_of(step: &CanaryStep) -> Vec<SplitRoute> {
+    let header = step.set_header_route.as_ref().map(|step| {
+        let matches = step.matches.clone().unwrap_or_default();
+        (&step.name, !matches.is_empty(), RouteKind::Header(matches))
+    });
+    let mirror = step.set_mirror_route.as_ref().map(|step| {
+        let matches = step.matches.clone().unwrap_or_default();
+        let percentage = step.percentage;
+        let makes = !matches.is_empty();
+        (
+            &step.name,
+            makes,
+            RouteKind::Mirror {
+                matches,
+                percentage,
+            },
+        )
+    });
+    header
+        .into_iter()
+        .chain(mirror)
+        .filter(|(_, makes, _)| *makes)
+        .map(|(name, _, kind)| SplitRoute {
+            name: name.clone().unwrap_or_default(),
+            kind,
+        })
+        .collect()
+}
+
+/// The header and mirror routes of a Rollout that one router object has.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShownRoutes {
+    /// Those that were told last, highest priority first.
+    pub routes: Vec<SplitRoute>,
+    /// Whether the object has exactly what they mean, and nothing left of others.
+    pub intact: bool,
+    /// Why the object cannot have the routes of the Rollout's steps, in words for a person.
+    pub problem: Option<String>,
+}
+
 /// What one router object says now, or one rule of it when several of its rules split the traffic.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ObservedSplit {
@@ -63,4 +136,7 @@ pub struct ObservedSplit {
     /// False when the router itself reports that it has not taken the object over (for example an HTTPRoute whose
     /// `Accepted` condition is False); `None` when the router says nothing.
     pub accepted: Option<bool>,
+    /// The header and mirror routes that it has; `None` for an object that carries none.
+    #[serde(default)]
+    pub routes: Option<ShownRoutes>,
 }

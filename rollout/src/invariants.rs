@@ -5,6 +5,7 @@
 //! |---|---|
 //! | weights are parts of a whole | SetTraffic |
 //! | no traffic for a set without available pods, while the other side has some | SetTraffic |
+//! | header and mirror routes come only to a canary that its Service selects, with available pods and no abort | SetTraffic |
 //! | the canary's share rises only if its Service selects it and no abort is ordered | SetTraffic |
 //! | no pod goes that the traffic which is routed there (or the active Service) needs now | ScaleReplicaSet |
 //! | available pods stay above `replicas - maxUnavailable` where pods are the traffic | ScaleReplicaSet |
@@ -120,6 +121,20 @@ fn traffic(seen: &Seen<'_>, split: &Split) -> Result<(), Violation> {
     if split.canary > route.lowest {
         rise(seen, route, split, canary)?;
     }
+    let known = |name: &str| {
+        let mut shown = route.routes.iter().flat_map(|(_, shown)| &shown.routes);
+        shown.any(|route| route.name == name)
+    };
+    let added = split.routes.iter().find(|route| !known(&route.name));
+    let selected = canary.is_some_and(|set| set.hash() == split.canary_hash.as_deref());
+    require(
+        added.is_none() || (selected && to_canary > 0 && !abort_holds(seen)),
+        "header and mirror routes come only to a canary that its Service selects",
+        || {
+            let name = added.map_or("", |route| route.name.as_str());
+            format!("{name}: {to_canary} pods available, selected: {selected}")
+        },
+    )?;
     require(
         split.canary == 0 || to_canary > 0 || to_stable == 0,
         "no traffic for a canary without available pods",

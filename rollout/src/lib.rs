@@ -45,6 +45,7 @@ pub mod hash;
 mod history;
 mod invalid;
 pub mod invariants;
+mod managed_routes;
 mod metadata;
 mod pause;
 mod phase;

@@ -36,6 +36,18 @@ pub enum Reason {
         /// Weight that it was told.
         wanted: i32,
     },
+    /// Waiting for routers to show header and mirror routes.
+    RoutesNotShown {
+        /// Router object.
+        object: String,
+        /// Names of the routes that it is to have, highest priority first.
+        wanted: Vec<String>,
+    },
+    /// Header and mirror routes change.
+    RoutesChange {
+        /// Names of those that are to exist, highest priority first.
+        to: Vec<String>,
+    },
     /// Waiting in a timed pause.
     PausedUntil {
         /// Step index, from 0.
@@ -179,6 +191,16 @@ impl fmt::Display for Reason {
                     "Waiting for {object}: weight {shown} shown, {wanted} wanted"
                 )
             }
+            Reason::RoutesNotShown { object, wanted } => {
+                write!(
+                    f,
+                    "Waiting for {object}: header and mirror routes wanted: {}",
+                    listed(wanted)
+                )
+            }
+            Reason::RoutesChange { to } => {
+                write!(f, "Header and mirror routes: {}", listed(to))
+            }
             Reason::PausedUntil { step, until } => {
                 write!(f, "Paused at step {step} until {until}")
             }
@@ -253,5 +275,12 @@ impl fmt::Display for Reason {
             }
             Reason::Settled => write!(f, "Nothing to do"),
         }
+    }
+}
+
+fn listed(names: &[String]) -> String {
+    match names {
+        [] => "none".to_owned(),
+        names => names.join(", "),
     }
 }

@@ -8,6 +8,7 @@ use std::sync::LazyLock;
 
 use sluice_crds::names;
 use sluice_crds::rollout::{BlueGreenStrategy, CanaryStep, CanaryStrategy, RolloutStatus};
+use sluice_crds::split::{ShownRoutes, SplitRoute};
 
 use crate::replicas::available;
 use crate::revision::Sets;
@@ -46,6 +47,8 @@ pub(crate) struct Route {
     pub(crate) refused: Vec<String>,
     /// Whether at least one confirms and none refuses.
     pub(crate) confirmed: bool,
+    /// The header and mirror routes of those objects that carry some, or could.
+    pub(crate) routes: Vec<(String, ShownRoutes)>,
 }
 
 impl Route {
@@ -83,6 +86,11 @@ impl Route {
             .filter(|split| split.accepted == Some(false))
             .map(|split| split.object.clone())
             .collect();
+        let mut routes: Vec<(String, ShownRoutes)> = observed
+            .iter()
+            .filter_map(|split| Some((split.object.clone(), split.routes.clone()?)))
+            .collect();
+        routes.sort_by(|a, b| a.0.cmp(&b.0));
         unreadable.sort();
         refused.sort();
         Self {
@@ -92,12 +100,37 @@ impl Route {
                 && observed.iter().any(|split| split.accepted == Some(true)),
             unreadable,
             refused,
+            routes,
         }
     }
 
     /// Whether every router was read and shows this weight.
     pub(crate) fn shows(&self, weight: i32) -> bool {
         self.unreadable.is_empty() && self.lowest == weight && self.highest == weight
+    }
+
+    /// Whether no router sends anything to the canary side.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.shows(0) && !self.has_routes()
+    }
+
+    /// Whether any object has header or mirror routes.
+    pub(crate) fn has_routes(&self) -> bool {
+        let clean = |shown: &ShownRoutes| shown.intact && shown.routes.is_empty();
+        !self.routes.iter().all(|(_, shown)| clean(shown))
+    }
+
+    /// Whether every object that carries header and mirror routes has these, and none that is not among them.
+    pub(crate) fn shows_routes(&self, wanted: &[SplitRoute]) -> bool {
+        let mut all = self.routes.iter();
+        all.all(|(_, shown)| shown.intact && shown.routes == wanted)
+            && (wanted.is_empty() || !self.routes.is_empty())
+    }
+
+    /// Why the header and mirror routes of the steps cannot be made, for a person.
+    pub(crate) fn routes_problem(&self) -> Option<String> {
+        let mut all = self.routes.iter();
+        all.find_map(|(object, shown)| Some(format!("{object}: {}", shown.problem.as_ref()?)))
     }
 
     /// Why nothing may be raised or taken away now, for a person; `None` when all is well.
@@ -311,11 +344,14 @@ impl<'a> Seen<'a> {
                 self.max_weight.saturating_sub(route.lowest)
             });
         }
-        share_of(
+        let pods = share_of(
             self.replicas,
             share.clamp(0, self.max_weight),
             self.max_weight,
-        )
+        );
+        // How many requests come by a header nobody knows; they need somebody who answers.
+        let by_header = route.has_routes() && is(self.behind(self.canary_service()));
+        pods.max(i32::from(by_header && self.replicas > 0))
     }
 }
 

@@ -37,7 +37,7 @@ fn may_leave(seen: &Seen<'_>, target: &ReplicaSet) -> bool {
     let Some(route) = &seen.route else {
         return true;
     };
-    if route.unreadable.is_empty() && route.highest == 0 {
+    if route.unreadable.is_empty() && route.highest == 0 && !route.has_routes() {
         return true;
     }
     let stable_is_whole = available(target) >= seen.replicas;

@@ -11,7 +11,7 @@ use crate::draft::{Draft, EventSlot};
 use crate::plan::EventType;
 use crate::reason::Reason;
 use crate::seen::Seen;
-use crate::{analysis, experiment_step, pause, plugin, replicas, weight};
+use crate::{analysis, experiment_step, managed_routes, pause, plugin, replicas, weight};
 
 /// Index of the step that is worked on; the number of steps when all are done. A number that people wrote out of range
 /// is held in range.
@@ -149,8 +149,10 @@ fn progress(seen: &Seen<'_>, draft: &mut Draft, at: usize, kind: StepKind<'_>) -
         StepKind::Experiment(_) => experiment_step::step(seen, draft, at),
         StepKind::Plugin(step) => plugin::step(seen, draft, at, step),
         StepKind::SetCanaryScale(_) if replicas::settled(seen, draft) => Progress::Done,
-        // Others are refused by validation, so that is not reached; what nobody carries out is not passed either.
-        _ => Progress::Waits,
+        StepKind::SetHeaderRoute(_) | StepKind::SetMirrorRoute(_) => {
+            managed_routes::step(seen, draft, at)
+        }
+        StepKind::SetCanaryScale(_) => Progress::Waits,
     }
 }
 

@@ -1,4 +1,4 @@
-//! The weight of the canary side: what it should be, and when it may move.
+//! The weight of the canary side: what it should be, and when it may move. Header and mirror routes are written with it.
 //!
 //! * It rises only when every router object can be read and is accepted, the canary Service selects the new revision,
 //!   and that has the pods for it.
@@ -16,7 +16,7 @@ use crate::reason::Reason;
 use crate::replicas::{self, available};
 use crate::seen::{Route, Seen};
 use crate::world::ReplicaSet;
-use crate::{experiment_step, steps};
+use crate::{experiment_step, managed_routes, steps};
 
 /// The weight that the sizes of the sets follow: that of the step, 0 after an abort, everything when steps do not
 /// matter (first revision, full promotion, already stable).
@@ -109,6 +109,7 @@ pub(crate) fn reconcile(seen: &Seen<'_>, draft: &mut Draft) {
     }
     let mut split = split(seen, route, wanted.weight);
     split.additional = experiment_step::destinations(seen, &draft.status);
+    split.routes = managed_routes::wanted(seen, &draft.status, route);
     let known = seen.world.rollout.status.as_ref();
     let told = known
         .and_then(|status| status.canary.as_ref()?.weights.as_ref())
@@ -129,6 +130,21 @@ pub(crate) fn reconcile(seen: &Seen<'_>, draft: &mut Draft) {
             ..TrafficWeights::of(&split)
         };
         draft.status.canary.get_or_insert_default().weights = Some(weights);
+    }
+    let routes_differ = !route.shows_routes(&split.routes);
+    if routes_differ {
+        draft.reason(Reason::RoutesChange {
+            to: managed_routes::names(&split.routes),
+        });
+    }
+    if !differs && routes_differ {
+        let slot = if split.routes.is_empty() {
+            Slot::LowerTraffic
+        } else {
+            Slot::RaiseTraffic
+        };
+        draft.effect(slot, Effect::SetTraffic(split));
+        return;
     }
     if differs {
         let falls = wanted.weight < route.highest || (wanted.weight == route.lowest && !more);
@@ -327,5 +343,6 @@ fn split(seen: &Seen<'_>, route: &Route, canary: i32) -> Split {
             .and_then(ReplicaSet::hash)
             .map(str::to_owned),
         additional: Vec::new(),
+        routes: Vec::new(),
     }
 }

@@ -131,6 +131,28 @@ impl Operations {
         self.changes.push(json!({"op": "remove", "path": path}));
     }
 
+    /// Adds a key to a map that does not exist yet, and the map with the first one.
+    pub(crate) fn add_to_map(&mut self, path: &str, key: &str, value: Value) {
+        let map = self
+            .changes
+            .iter_mut()
+            .find(|change| change.get("path").and_then(Value::as_str) == Some(path))
+            .and_then(|change| change.get_mut("value")?.as_object_mut());
+        match map {
+            Some(map) => {
+                map.insert(key.to_owned(), value);
+            }
+            None => self.set(path, None, json!({key: value})),
+        }
+    }
+
+    /// Puts an item at the head of a list.
+    pub(crate) fn prepend(&mut self, list: &str, item: Value) {
+        let path = format!("{list}/0");
+        self.changes
+            .push(json!({"op": "add", "path": path, "value": item}));
+    }
+
     /// Whether nothing would change.
     pub(crate) fn is_empty(&self) -> bool {
         self.changes.is_empty()

@@ -5,14 +5,17 @@
 //! is one of the two when it is a Service with that name in the Rollout's namespace: a route of another namespace
 //! must say `namespace` in its backendRefs, so its owner has agreed.
 //!
-//! While the canary has traffic the route carries a label and an annotation (see [`in_progress`]).
+//! Header and mirror routes are further rules at the head of the list (see [`managed`]). While the canary has traffic the
+//! route carries a label and an annotation (see [`in_progress`]).
 
 pub(crate) mod config;
 mod in_progress;
+mod managed;
+mod matching;
 
 use serde_json::Value;
 use sluice_crds::rollout::Rollout;
-use sluice_crds::split::{ObservedSplit, Split};
+use sluice_crds::split::{ObservedSplit, ShownRoutes, Split, SplitRoute};
 
 use crate::Lookup;
 use crate::edit::{Operations, RouteEdit};
@@ -21,6 +24,7 @@ use crate::sides::Sides;
 use crate::spec::{Ranked, namespace};
 use crate::weights::{NoPair, Pair, Role};
 pub(crate) use in_progress::Mark;
+pub(crate) use managed::Owner;
 
 /// A route that a Rollout names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +37,10 @@ pub(crate) struct Route {
     pub(crate) rule_names: Vec<String>,
     /// Label and annotation while the canary has traffic; `None` when disabled.
     pub(crate) mark: Option<Mark>,
+    /// The Rollout, whose header and mirror routes are told by its name.
+    pub(crate) owner: Owner,
+    /// Whether it gets header and mirror routes.
+    pub(crate) header_routes: bool,
 }
 
 /// One rule that splits the traffic.
@@ -57,7 +65,11 @@ impl Route {
     ) -> Result<Vec<SplitRule<'a>>, String> {
         let mut found = Vec::new();
         let mut problem: Option<String> = None;
+        let own = self.owner.rules(route);
         for (index, rule) in list(route, &["spec", "rules"]).iter().enumerate() {
+            if own.contains(&index) {
+                continue;
+            }
             let name = text(rule, &["name"]).unwrap_or_default();
             if !self.rule_names.is_empty() && !self.rule_names.iter().any(|known| known == name) {
                 continue;
@@ -131,20 +143,31 @@ impl Route {
         objects: &Lookup<'_, 'a>,
         max: i32,
     ) -> Vec<ObservedSplit> {
-        let entry = |object: String, canary, accepted| ObservedSplit {
+        let shown = |route: &Value, rules: &[SplitRule<'_>]| self.shown(rollout, route, rules);
+        let entry = |object: String, canary, accepted, routes| ObservedSplit {
             object,
             field: self.field.clone(),
             canary,
             accepted,
+            routes,
         };
         let Some(route) = objects(&self.object) else {
             let missing = format!("{} does not exist: create it", self.object);
-            return vec![entry(self.object.to_string(), Err(missing), None)];
+            return vec![entry(self.object.to_string(), Err(missing), None, None)];
         };
         let accepted = accepted(route);
         match self.rules(route, sides, &namespace(rollout)) {
-            Err(reason) => vec![entry(self.object.to_string(), Err(reason), accepted)],
+            Err(reason) => {
+                let routes = shown(route, &[]);
+                vec![entry(
+                    self.object.to_string(),
+                    Err(reason),
+                    accepted,
+                    routes,
+                )]
+            }
             Ok(rules) => {
+                let routes = shown(route, &rules);
                 let single = rules.len() == 1;
                 rules
                     .iter()
@@ -158,7 +181,7 @@ impl Route {
                             .pair
                             .observed(max)
                             .map_err(|reason| format!("rule {}: {reason}", rule.label()));
-                        entry(object, canary, accepted)
+                        entry(object, canary, accepted, routes.clone())
                     })
                     .collect()
             }
@@ -173,41 +196,46 @@ impl Route {
         objects: &Lookup<'_, 'a>,
     ) -> Option<Ranked> {
         let route = objects(&self.object)?;
-        let rules = self.rules(route, sides, &namespace(rollout)).ok()?;
+        // A route that cannot be understood loses what was added to it, and is left alone otherwise.
+        let rules = self.rules(route, sides, &namespace(rollout));
+        let rules = rules.unwrap_or_default();
         let (wanted, max) = (split.canary, split.max);
         let raises_canary = rules.iter().any(|rule| rule.pair.raises(wanted, max));
         let expressible = rules
             .iter()
             .filter(|rule| rule.pair.can_express(wanted, max))
             .count();
-        if expressible == 0 || (raises_canary && expressible < rules.len()) {
-            return None;
-        }
+        let moves = expressible > 0 && (!raises_canary || expressible == rules.len());
         let mut operations = Operations::default();
         let mut words: Vec<String> = Vec::new();
-        for rule in &rules {
+        for rule in rules.iter().filter(|_| moves) {
             let list = format!("/spec/rules/{}/backendRefs", rule.index);
-            let change = rule.pair.set(
-                &mut operations,
-                &list,
-                rule.backends,
-                split.canary,
-                split.max,
-            );
+            let change = rule
+                .pair
+                .set(&mut operations, &list, rule.backends, wanted, max);
             if !words.iter().any(|known| Some(known) == change.as_ref()) {
                 words.extend(change);
             }
         }
-        if let Some(mark) = &self.mark {
-            words.extend(mark.set(&mut operations, route, rollout, wanted > 0));
+        let routes: &[SplitRoute] = match moves && self.header_routes {
+            true => &split.routes,
+            false => &[],
+        };
+        words.extend(
+            self.owner
+                .set(&mut operations, route, &rules, routes, (wanted, max)),
+        );
+        if let Some(mark) = self.mark.as_ref().filter(|_| !rules.is_empty()) {
+            let active = wanted > 0 || !routes.is_empty();
+            if moves {
+                words.extend(mark.set(&mut operations, route, rollout, active));
+            }
         }
         if operations.is_empty() {
             return None;
         }
         Some(Ranked {
-            raises_canary: rules
-                .iter()
-                .any(|rule| rule.pair.raises(split.canary, split.max)),
+            raises_canary,
             edit: RouteEdit::Patch {
                 object: self.object.clone(),
                 uid: uid(route),
@@ -216,6 +244,23 @@ impl Route {
                 summary: format!("{}: {}", self.object, words.join(", ")),
             },
         })
+    }
+}
+
+impl Route {
+    /// The header and mirror routes that the route has; `None` when it gets none and has none.
+    fn shown(
+        &self,
+        rollout: &Rollout,
+        route: &Value,
+        rules: &[SplitRule<'_>],
+    ) -> Option<ShownRoutes> {
+        let mut shown = self.owner.shown(route, rules);
+        if self.header_routes {
+            shown.problem = managed::problem(rollout, rules);
+        }
+        let nothing = shown.routes.is_empty() && shown.intact;
+        (self.header_routes || !nothing).then_some(shown)
     }
 }
 

@@ -13,7 +13,7 @@
 //! ```
 //!
 //! Invariants, each held by a property test:
-//! * edits touch the weights of the two backends, the mark of the Rollout, and nothing else of an object that a
+//! * edits touch the weights of the two backends, the mark of the Rollout, its own header and mirror rules, and nothing else of an object that a
 //!   person owns;
 //! * after the edits, `observe` gives the wanted weight and there are no further edits;
 //! * no shape of an object, however wrong, makes a function here panic: it becomes an `Err` in words.
@@ -22,6 +22,7 @@
 
 mod edit;
 mod gateway_api;
+mod managed;
 mod nginx;
 mod object;
 mod overlay;

@@ -210,6 +210,7 @@ impl CanaryIngress {
             field: self.field.clone(),
             canary,
             accepted: None,
+            routes: None,
         }
     }
 

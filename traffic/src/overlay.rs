@@ -8,11 +8,11 @@
 //! itself, which is their share against the others, is Git's.
 
 use serde_json::{Map, Value};
-use sluice_crds::names::{MANAGED_BY_ROLLOUTS, POD_TEMPLATE_HASH};
+use sluice_crds::names::{MANAGED_BY_ROLLOUTS, MANAGED_ROUTES, POD_TEMPLATE_HASH};
 use sluice_crds::rollout::Rollout;
 
 use crate::gateway_api::Route;
-use crate::object::{at, text};
+use crate::object::{at, list, text};
 use crate::service;
 use crate::sides::{self, Sides};
 use crate::spec::{self, Router, namespace};
@@ -20,7 +20,7 @@ use crate::traefik::{self, WeightedService};
 use crate::weights::Pair;
 
 /// Copies from `live` into `target`, the desired state of the same object, the values that one of `rollouts` drives:
-/// weights of its two backends and its mark on routes and TraefikServices; the pod-template hash in the selector and
+/// weights of its two backends, its mark on routes and TraefikServices, its header and mirror rules; the pod-template hash in the selector and
 /// the managed-by annotation of its Services. Nothing else. Values that the live object does not have are not copied.
 pub fn overlay_controlled(target: &mut Value, live: &Value, rollouts: &[&Rollout]) {
     for rollout in rollouts {
@@ -85,6 +85,49 @@ fn overlay_route(
         copy(target, live, &["metadata", "labels"], &mark.label);
         copy(target, live, &["metadata", "annotations"], &mark.annotation);
     }
+    let own = route.owner.rules(live);
+    overlay_weights(target, &without(live, &own), route, sides, services_in);
+    // The Rollout's own rules stand before all others.
+    let live_rules = list(live, &["spec", "rules"]);
+    let added: Vec<&Value> = own
+        .iter()
+        .filter_map(|index| live_rules.get(*index))
+        .collect();
+    if added.is_empty() {
+        return;
+    }
+    copy(target, live, &["metadata", "annotations"], MANAGED_ROUTES);
+    if let Some(rules) = target
+        .pointer_mut("/spec/rules")
+        .and_then(Value::as_array_mut)
+    {
+        rules.splice(0..0, added.into_iter().cloned());
+    }
+}
+
+/// A route without these rules.
+fn without(route: &Value, indices: &[usize]) -> Value {
+    let mut route = route.clone();
+    let rules = route
+        .pointer_mut("/spec/rules")
+        .and_then(Value::as_array_mut);
+    if let Some(rules) = rules {
+        let mut index = 0;
+        rules.retain(|_| {
+            index += 1;
+            !indices.contains(&(index - 1))
+        });
+    }
+    route
+}
+
+fn overlay_weights(
+    target: &mut Value,
+    live: &Value,
+    route: &Route,
+    sides: &Sides,
+    services_in: &str,
+) {
     let Ok(live_rules) = route.rules(live, sides, services_in) else {
         return;
     };

@@ -15,7 +15,7 @@ use crate::traefik::{self, WeightedService};
 use crate::weights::LARGEST;
 
 const CANARY: &str = "spec.strategy.canary";
-const FIELD: &str = "spec.strategy.canary.trafficRouting";
+pub(crate) const FIELD: &str = "spec.strategy.canary.trafficRouting";
 const SUPPORTED: &str = "nginx, traefik and plugins[\"argoproj-labs/gatewayAPI\"]";
 
 /// Everything that a Rollout says about its routers.
@@ -111,6 +111,7 @@ impl Router {
             canary_hash: None,
             stable_hash: None,
             additional: Vec::new(),
+            routes: Vec::new(),
         };
         self.edits(rollout, &nothing, objects)
             .map(|ranked| ranked.edit)
@@ -137,16 +138,7 @@ pub(crate) fn read(rollout: &Rollout) -> Spec {
     spec.read_routers(rollout, routing);
     spec.check_services(canary);
     spec.check_steps(canary);
-    if routing
-        .managed_routes
-        .as_ref()
-        .is_some_and(|routes| !routes.is_empty())
-    {
-        spec.refuse(
-            &format!("{FIELD}.managedRoutes"),
-            "header and mirror routes are not supported: remove it",
-        );
-    }
+    spec.check_managed_routes(routing);
     if let Some(max) = routing.max_traffic_weight
         && !(1..=LARGEST).contains(&i64::from(max))
     {
@@ -159,7 +151,7 @@ pub(crate) fn read(rollout: &Rollout) -> Spec {
 }
 
 impl Spec {
-    fn refuse(&mut self, field: &str, message: impl Into<String>) {
+    pub(crate) fn refuse(&mut self, field: &str, message: impl Into<String>) {
         self.errors.push(FieldError {
             field: field.to_owned(),
             message: message.into(),
@@ -259,12 +251,11 @@ impl Spec {
     fn check_steps(&mut self, canary: &CanaryStrategy) {
         for (index, step) in canary.steps().iter().enumerate() {
             let field = format!("{CANARY}.steps[{index}]");
-            let refused = "is not supported by any of this Rollout's routers: remove the step";
-            if step.set_header_route.is_some() {
-                self.refuse(&format!("{field}.setHeaderRoute"), refused);
+            if let Some(step) = &step.set_header_route {
+                self.check_header_route(step, &format!("{field}.setHeaderRoute"));
             }
-            if step.set_mirror_route.is_some() {
-                self.refuse(&format!("{field}.setMirrorRoute"), refused);
+            if let Some(step) = &step.set_mirror_route {
+                self.check_mirror_route(step, &format!("{field}.setMirrorRoute"));
             }
             let templates = step
                 .experiment

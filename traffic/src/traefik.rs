@@ -101,6 +101,7 @@ impl WeightedService {
             field: self.field.clone(),
             canary,
             accepted: None,
+            routes: None,
         }
     }
 

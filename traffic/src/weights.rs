@@ -113,7 +113,7 @@ impl Pair {
 
     /// The two weights (canary, stable) that give the canary `wanted` parts of `max`; `None` when the list cannot
     /// express it.
-    fn weights(&self, wanted: i32, max: i32) -> Option<(i64, i64)> {
+    pub(crate) fn weights(&self, wanted: i32, max: i32) -> Option<(i64, i64)> {
         let (wanted, max) = (i64::from(wanted.clamp(0, max.max(0))), i64::from(max));
         let now = self
             .canary_weight

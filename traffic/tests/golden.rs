@@ -2,7 +2,7 @@
 //! must come out (`edits.yaml`: what was observed, what was written, what was observed then; `after.yaml`: the
 //! objects). `UPDATE_GOLDEN=1 cargo test -p sluice-traffic --test golden` writes the latter again; read the difference.
 //!
-//! `wanted.yaml` is one of `{canary: N}`, `{removal: true}`, `{service: NAME, select: HASH}`, `{service: NAME, release:
+//! `wanted.yaml` is one of `{canary: N}` (with `routes` in the words of the steps that make them), `{removal: true}`, `{service: NAME, select: HASH}`, `{service: NAME, release:
 //! true}`.
 
 #![expect(clippy::disallowed_methods, reason = "golden files are files")]
@@ -19,7 +19,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
-use sluice_crds::split::ObservedSplit;
+use sluice_crds::rollout::CanaryStep;
+use sluice_crds::split::{ObservedSplit, ShownRoutes, routes_of};
 use sluice_traffic::{Patch, RouteEdit, service};
 use support::Store;
 
@@ -53,6 +54,10 @@ fn documents(objects: &[Value]) -> String {
 }
 
 fn observed(splits: &[ObservedSplit]) -> Value {
+    let none = ShownRoutes {
+        intact: true,
+        ..ShownRoutes::default()
+    };
     splits
         .iter()
         .map(|split| {
@@ -60,12 +65,18 @@ fn observed(splits: &[ObservedSplit]) -> Value {
                 Ok(weight) => json!(weight),
                 Err(reason) => json!({"error": reason}),
             };
-            json!({
+            let mut entry = json!({
                 "object": split.object,
                 "field": split.field,
                 "canary": canary,
                 "accepted": split.accepted,
-            })
+            });
+            if let Some(shown) = split.routes.as_ref().filter(|it| **it != none) {
+                let names: Vec<&str> = shown.routes.iter().map(|it| it.name.as_str()).collect();
+                entry["routes"] =
+                    json!({"names": names, "intact": shown.intact, "problem": shown.problem});
+            }
+            entry
         })
         .collect()
 }
@@ -139,7 +150,11 @@ fn every_case_gives_the_recorded_edits_and_objects() {
                 store.removal(&rollout)
             } else {
                 let canary = i32::try_from(wanted["canary"].as_i64().unwrap()).unwrap();
-                store.edits(&rollout, &support::split(&rollout, canary))
+                let mut split = support::split(&rollout, canary);
+                let steps = wanted.get("routes").cloned().unwrap_or_else(|| json!([]));
+                let steps: Vec<CanaryStep> = serde_json::from_value(steps).unwrap();
+                split.routes = steps.iter().flat_map(routes_of).collect();
+                store.edits(&rollout, &split)
             }
         };
         let edits = again(&store);

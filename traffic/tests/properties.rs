@@ -11,11 +11,13 @@ mod support;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use sluice_crds::rollout::Rollout;
+use sluice_crds::split::SplitRoute;
 use sluice_traffic::overlay_controlled;
 use support::{Store, gateway_api, rollout_with, split};
 
 const LABEL: &str = "rollouts.argoproj.io/gatewayapi-canary";
 const ANNOTATION: &str = "rollouts.argoproj.io/gatewayapi-active-rollouts";
+const ROUTES: &str = "sluice.dev/managed-routes";
 
 fn weight() -> impl Strategy<Value = Option<i64>> {
     prop_oneof![
@@ -202,7 +204,11 @@ fn masked(object: &Value) -> Value {
 
 /// The object without the mark of a canary in progress.
 fn unmarked(mut object: Value) -> Value {
-    for (map, key) in [("labels", LABEL), ("annotations", ANNOTATION)] {
+    for (map, key) in [
+        ("labels", LABEL),
+        ("annotations", ANNOTATION),
+        ("annotations", ROUTES),
+    ] {
         let Some(metadata) = object["metadata"].as_object_mut() else {
             continue;
         };
@@ -347,6 +353,63 @@ proptest! {
     }
 
     #[test]
+    fn header_and_mirror_routes_come_and_go_and_leave_no_trace(
+        (rollout, object) in scene(), wanted in 0..=1000, second in 0..=1000, names_are_kept: bool,
+    ) {
+        if object["kind"] != "HTTPRoute" {
+            return Ok(());
+        }
+        let max = rollout.spec.canary().unwrap().max_weight();
+        let mut store = Store(vec![object.clone()]);
+        let mut told = split(&rollout, wanted % (max + 1));
+        let (before, count) = (masked(&object), rules_of(&object).len());
+        let can_be_moved =
+            lists(&mut object.clone()).into_iter().all(|list| can_be_split(list, max));
+        let kept = |object: &Value| {
+            let mut object = object.clone();
+            let rules = object["spec"]["rules"].as_array_mut().unwrap();
+            rules.drain(..rules.len() - count);
+            masked(&object)
+        };
+        for (routes, wanted) in [
+            (routes(&["yes"]), told.canary), (routes(&["no"]), second % (max + 1)), (Vec::new(), 0),
+        ] {
+            (told.routes, told.canary) = (routes, wanted);
+            let can_be_moved =
+                can_be_moved && store.observe(&rollout, max).iter().all(|entry| entry.canary.is_ok());
+            let mut after = store.clone();
+            after.apply_all(&after.edits(&rollout, &told));
+            if !names_are_kept {
+                for rule in after.0[0]["spec"]["rules"].as_array_mut().unwrap() {
+                    rule.as_object_mut().unwrap().remove("name");
+                }
+            }
+            prop_assert_eq!(after.edits(&rollout, &told), vec![]);
+            prop_assert_eq!(kept(&after.0[0]), before.clone(), "rules of others");
+            for entry in after.observe(&rollout, max) {
+                if entry.canary.is_ok() {
+                    let shown = entry.routes.unwrap();
+                    prop_assert!(shown.intact);
+                    if can_be_moved {
+                        prop_assert_eq!(&shown.routes, &told.routes);
+                    }
+                }
+            }
+            // What Git says, applied in the middle, is the same again; where others have weight, their share may change.
+            let mut desired = unmarked(object.clone());
+            let alone = lists(&mut desired).into_iter().all(|list| weights(list).2 == 0);
+            overlay_controlled(&mut desired, &after.0[0], &[&rollout]);
+            let applied = Store(vec![desired]);
+            let marks = |store: &Store| store.0[0]["metadata"]["annotations"][ANNOTATION].clone();
+            if alone && marks(&after) == marks(&applied) {
+                prop_assert_eq!(applied.edits(&rollout, &told), vec![]);
+            }
+            store = after;
+        }
+        prop_assert_eq!(masked(&store.0[0]), before);
+    }
+
+    #[test]
     fn applying_what_git_says_does_not_move_the_traffic(
         (rollout, object) in scene(), wanted in 0..=1000,
     ) {
@@ -364,6 +427,25 @@ proptest! {
         store.0[0] = desired;
         prop_assert_eq!(store.edits(&rollout, &wanted), vec![]);
     }
+}
+
+fn rules_of(route: &Value) -> &[Value] {
+    route["spec"]["rules"].as_array().map_or(&[], Vec::as_slice)
+}
+
+/// A header route that wants this value, and a mirror route of everything.
+fn routes(values: &[&str]) -> Vec<SplitRoute> {
+    let header = values.iter().map(|value| {
+        json!({"name": "beta", "kind": {"header": [
+            {"headerName": "X-Beta", "headerValue": {"exact": value}},
+        ]}})
+    });
+    let everything = json!({"matches": [{"path": {"prefix": "/"}}], "percentage": 5});
+    let mirror = json!({"name": "copy", "kind": {"mirror": everything}});
+    header
+        .chain([mirror])
+        .map(|route| serde_json::from_value(route).unwrap())
+        .collect()
 }
 
 /// Whether a list can carry any split, because only the two backends have weight or their sum is a multiple.

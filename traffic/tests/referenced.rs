@@ -323,3 +323,58 @@ fn missing_services_and_steps_that_no_router_can_take_are_refused() {
         ]
     );
 }
+
+#[test]
+fn header_and_mirror_steps_are_refused_where_no_router_carries_them() {
+    let fields = |routing: Value, steps: Value| -> Vec<String> {
+        let mut rollout = rollout_with(routing);
+        let canary = rollout.spec.strategy.as_mut().unwrap().canary.as_mut();
+        canary.unwrap().steps = serde_json::from_value(steps).unwrap();
+        let errors = referenced(&rollout).err().unwrap_or_default();
+        errors
+            .into_iter()
+            .map(|error| error.field.replace("spec.strategy.canary.", ""))
+            .collect()
+    };
+    let steps = json!([
+        {"setHeaderRoute": {"name": "h", "match": [{"headerName": "X-A", "headerValue": {"exact": "a"}}]}},
+        {"setMirrorRoute": {"name": "m", "match": [{"path": {"prefix": "/"}}]}},
+    ]);
+    let both = ["steps[0].setHeaderRoute", "steps[1].setMirrorRoute"];
+    let none: [&str; 0] = [];
+    let gateway = |settings: Value| fields(gateway_api(settings), steps.clone());
+    assert_eq!(gateway(json!({"httpRoute": "web"})), none);
+    assert_eq!(
+        gateway(json!({"httpRoutes": [{"name": "web", "useHeaderRoutes": true}]})),
+        none
+    );
+    assert_eq!(gateway(json!({"httpRoutes": [{"name": "web"}]})), both);
+    assert_eq!(gateway(json!({"tcpRoute": "web"})), both);
+    assert_eq!(gateway(json!({"grpcRoute": "web"})), both[1..]);
+    let mut beside = gateway_api(json!({"httpRoute": "web"}));
+    beside["traefik"] = json!({"weightedTraefikServiceName": "web"});
+    assert_eq!(fields(beside, steps), both);
+
+    let wrong = json!([
+        {"setHeaderRoute": {"name": "h", "match": [{"headerName": ""}, {"headerName": "A"}, {"headerName": "a"}]}},
+        {"setMirrorRoute": {"name": "m", "percentage": 101, "match": [
+            {"method": {"prefix": "G"}}, {"path": {"exact": "a"}}, {"headers": {"a b": {"exact": "a"}}},
+        ]}},
+    ]);
+    let mut routing = gateway_api(json!({"httpRoute": "web"}));
+    routing["managedRoutes"] = json!([{"name": "h"}, {"name": "h"}, {"name": "No_Label"}, {}]);
+    assert_eq!(
+        fields(routing, wrong),
+        [
+            "steps[0].setHeaderRoute.match[0].headerName",
+            "steps[0].setHeaderRoute.match[2].headerName",
+            "steps[1].setMirrorRoute.percentage",
+            "steps[1].setMirrorRoute.match[0].method",
+            "steps[1].setMirrorRoute.match[1].path",
+            "steps[1].setMirrorRoute.match[2].headers[\"a b\"]",
+            "trafficRouting.managedRoutes[1].name",
+            "trafficRouting.managedRoutes[2].name",
+            "trafficRouting.managedRoutes[3].name",
+        ]
+    );
+}

@@ -86,9 +86,9 @@ fn is_reached(seen: &Seen<'_>, set: &ReplicaSet, route: &Route) -> bool {
     let is = |other: Option<&ReplicaSet>| other.is_some_and(|other| other.name == set.name);
     is(seen.behind(seen.stable_service()))
         || seen.is_left_behind(set)
-        || (is(seen.behind(seen.canary_service())) && !route.shows(0))
+        || (is(seen.behind(seen.canary_service())) && !route.is_quiet())
         // After a promotion the routes come to rest first.
-        || (seen.is_stable() && !route.shows(0))
+        || (seen.is_stable() && !route.is_quiet())
 }
 
 /// When a deadline begins.

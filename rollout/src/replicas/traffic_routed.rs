@@ -144,7 +144,7 @@ fn after_abort(
         None if dynamic => None,
         None => Some(ABORT_DELAY),
     };
-    if new.replicas == 0 || !route.shows(0) {
+    if new.replicas == 0 || !route.is_quiet() {
         return;
     }
     let has_deadline = new.annotations.contains_key(names::SCALE_DOWN_DEADLINE);

@@ -8,7 +8,6 @@
 //! | `spec` | replicas, selector, deadlines, exactly one strategy |
 //! | `template`, `containers` | the pod template: what a ReplicaSet would be refused for |
 //! | `canary`, `steps`, `experiment`, `blue_green` | the strategy |
-//! | `unsupported` | fields that this build does not carry out, each by name |
 //! | `references` | Services and analysis templates: there, and fitting |
 //!
 //! Rules and messages are those that users of Argo Rollouts know; where a value was ignored there although it has no
@@ -24,7 +23,6 @@ mod selector;
 mod spec;
 mod steps;
 mod template;
-mod unsupported;
 
 use std::fmt;
 
@@ -54,7 +52,6 @@ pub fn validate(world: &World<'_>) -> Vec<FieldError> {
     let mut errors = Errors::default();
     let spec = &world.rollout.spec;
     spec::check(spec, &mut errors);
-    unsupported::check(spec, &mut errors);
     let resolved = workload::resolved(world);
     let world = &World {
         rollout: &resolved,

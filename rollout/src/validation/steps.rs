@@ -60,8 +60,8 @@ pub(super) fn check(canary: &CanaryStrategy, errors: &mut Errors) {
     }
 }
 
-/// A step does something, and only one of the things that take time or move traffic. What else stands beside it is fine
-/// for the API; as long as this build carries out none of those keys, `unsupported` refuses them by name.
+/// A step does something, and only one of the things that take time or move traffic. What else stands beside it is
+/// done as well.
 fn keys(step: &CanaryStep, field: &str, errors: &mut Errors) {
     let keys: Vec<&str> = step.kinds().iter().map(|kind| kind.key()).collect();
     let exclusive = ["setWeight", "pause", "analysis", "experiment"];

@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use crate::fixtures::{Cluster, analysis, blue_green, rollout};
+use crate::managed_routes;
 
 /// A cluster before something happens, what happens, and the end that is waited for.
 struct Story {
@@ -139,8 +140,33 @@ fn stories() -> Vec<Story> {
             end: promoted,
         });
     }
+    let header = json!([{ "headerName": "X-Beta", "headerValue": { "exact": "yes" } }]);
+    let steps = json!([
+        { "setCanaryScale": { "replicas": 1 } }, { "setHeaderRoute": { "name": "beta", "match": header } },
+        { "setMirrorRoute": { "name": "urgent", "match": [{ "path": { "prefix": "/" } }] } },
+        { "analysis": analysis("errors") }, { "setHeaderRoute": { "name": "beta" } }, { "setWeight": 50 }
+    ]);
+    let start = managed_routes::routed(steps);
+    stories.push(Story {
+        name: "header and mirror routes",
+        start: start.clone(),
+        happens: good,
+        end: |cluster| cluster.phase() == "Healthy" && cluster.pods("web:1") == 0 && bare(cluster),
+    });
+    stories.push(Story {
+        name: "header and mirror routes, failed analysis",
+        start,
+        happens: bad,
+        end: |cluster| cluster.phase() == "Degraded" && cluster.pods("web:2") == 0 && bare(cluster),
+    });
     stories.extend(blue_green_stories());
     stories
+}
+
+/// Whether no router has header or mirror routes.
+fn bare(cluster: &Cluster) -> bool {
+    let managed = cluster.managed.as_ref().unwrap();
+    managed.intact && managed.routes.is_empty()
 }
 
 fn blue_green_stories() -> Vec<Story> {

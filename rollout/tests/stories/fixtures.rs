@@ -15,7 +15,7 @@ use sluice_crds::experiment::Experiment;
 use sluice_crds::names;
 use sluice_crds::pod_template::PodTemplate;
 use sluice_crds::rollout::{Rollout, RolloutStatus};
-use sluice_crds::split::ObservedSplit;
+use sluice_crds::split::{ObservedSplit, ShownRoutes};
 use sluice_rollout::{
     EventNote, Plan, Pod, ReplicaSet, Service, Settings, World, decide, invariants,
 };
@@ -41,6 +41,8 @@ pub(crate) struct Cluster {
     /// What each router says; empty without traffic routing.
     pub(crate) routes: Vec<Result<i32, String>>,
     pub(crate) accepted: Option<bool>,
+    /// The header and mirror routes that each router shows; `None` when they carry none.
+    pub(crate) managed: Option<ShownRoutes>,
     pub(crate) now: Timestamp,
     /// Images whose pods never become ready.
     pub(crate) broken: Vec<&'static str>,
@@ -114,6 +116,7 @@ impl Cluster {
             templates: Templates::new(),
             routes: if routed { vec![Ok(0)] } else { Vec::new() },
             accepted: None,
+            managed: None,
             now: "2026-11-21T12:00:00Z".parse().unwrap(),
             broken: Vec::new(),
             few: BTreeMap::new(),
@@ -260,6 +263,7 @@ impl Cluster {
                 field: "spec.strategy.canary.trafficRouting.nginx.stableIngress".to_owned(),
                 canary: canary.clone().map(|weight| self.of_canary(weight)),
                 accepted: self.accepted,
+                routes: self.managed.clone(),
             })
             .collect();
         self.with_world(&observed, |world| {

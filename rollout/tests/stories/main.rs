@@ -16,6 +16,7 @@ mod experiment_step;
 mod fixtures;
 mod fuzz;
 mod history;
+mod managed_routes;
 mod metadata;
 mod people;
 mod ping_pong;

@@ -9,15 +9,15 @@
 //! | `disableInProgressLabel`, `inProgressLabelKey`, `inProgressLabelValue`, `activeRolloutsAnnotationKey` | the mark |
 //! | `configMap` | where the plugin keeps its notes about header routes; there are none to keep |
 //!
-//! `useHeaderRoutes` says which routes get the header routes of `setHeaderRoute` steps. Those steps are refused, so it
-//! has nothing to act on. Route selectors (`httpRouteSelector`, …) and unknown keys are refused.
+//! `useHeaderRoutes` says which routes of a list get the header and mirror routes of `setHeaderRoute` and
+//! `setMirrorRoute` steps; a single `httpRoute` or `grpcRoute` gets them. Route selectors (`httpRouteSelector`, …) and unknown keys are refused.
 
 use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 use sluice_crds::rollout::Rollout;
 
-use super::{Mark, Route};
+use super::{Mark, Owner, Route};
 use crate::object::{FieldError, ObjectRef};
 use crate::spec::namespace;
 
@@ -124,7 +124,7 @@ impl<'a> Reader<'a> {
         let mut routes: Vec<Route> = Vec::new();
         let before = self.errors.len();
         for (prefix, kind, plural) in KINDS {
-            for (key, name, rule_name) in self.named(prefix) {
+            for (key, name, rule_name, header_routes) in self.named(prefix) {
                 let object = ObjectRef {
                     api_version: "gateway.networking.k8s.io/v1".to_owned(),
                     kind: kind.to_owned(),
@@ -144,12 +144,17 @@ impl<'a> Reader<'a> {
                         let first = known.field.clone();
                         self.error(&key, format!("{name} is named by {first} already"));
                     }
-                    Some(known) => known.rule_names.extend(rule_names),
+                    Some(known) => {
+                        known.rule_names.extend(rule_names);
+                        known.header_routes |= header_routes;
+                    }
                     None => routes.push(Route {
                         object,
                         field: format!("{}.{key}", self.field),
                         rule_names,
                         mark: mark.clone(),
+                        owner: Owner::of(rollout),
+                        header_routes: header_routes && ["HTTPRoute", "GRPCRoute"].contains(&kind),
                     }),
                 }
             }
@@ -173,12 +178,12 @@ impl<'a> Reader<'a> {
         routes
     }
 
-    /// The routes of one kind: key, name, rule name.
-    fn named(&mut self, prefix: &str) -> Vec<(String, &'a str, Option<&'a str>)> {
+    /// The routes of one kind: key, name, rule name, whether they get header and mirror routes.
+    fn named(&mut self, prefix: &str) -> Vec<(String, &'a str, Option<&'a str>, bool)> {
         let rule_name = self.text(&format!("{prefix}RuleName"));
         let mut found: Vec<_> = self
             .text(prefix)
-            .map(|name| (prefix.to_owned(), name, rule_name))
+            .map(|name| (prefix.to_owned(), name, rule_name, true))
             .into_iter()
             .collect();
         if found.is_empty() && rule_name.is_some() {
@@ -233,7 +238,15 @@ impl<'a> Reader<'a> {
                     .filter(|text| !text.is_empty())
             };
             match text("name") {
-                Some(name) => found.push((format!("{path}.name"), name, text("ruleName"))),
+                Some(name) => {
+                    let header_routes = item.get("useHeaderRoutes") == Some(&Value::Bool(true));
+                    found.push((
+                        format!("{path}.name"),
+                        name,
+                        text("ruleName"),
+                        header_routes,
+                    ));
+                }
                 None => self.error(&format!("{path}.name"), "required: the name of the route"),
             }
         }

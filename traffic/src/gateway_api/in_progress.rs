@@ -3,7 +3,7 @@
 //!
 //! Several Rollouts may share a route. Each adds and removes only itself; the label goes with the last one.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use sluice_crds::names::{GATEWAY_ACTIVE_ROLLOUTS, GATEWAY_IN_PROGRESS};
 use sluice_crds::rollout::Rollout;
 
@@ -99,7 +99,13 @@ impl Mark {
 
 /// Sets a key of a map in the metadata. Without the map, the whole map is added, and only if the object has not
 /// changed at all since it was read: somebody may have added theirs.
-fn put(operations: &mut Operations, route: &Value, map: &str, key: &str, value: &str) -> bool {
+pub(super) fn put(
+    operations: &mut Operations,
+    route: &Value,
+    map: &str,
+    key: &str,
+    value: &str,
+) -> bool {
     match at(route, &["metadata", map]) {
         Some(Value::Object(entries)) => {
             operations.set(&pointer(map, key), entries.get(key), Value::from(value));
@@ -110,13 +116,13 @@ fn put(operations: &mut Operations, route: &Value, map: &str, key: &str, value: 
             if !version.is_empty() {
                 operations.test("/metadata/resourceVersion", &Value::from(version));
             }
-            operations.set(&format!("/metadata/{map}"), None, json!({key: value}));
+            operations.add_to_map(&format!("/metadata/{map}"), key, Value::from(value));
             true
         }
         Some(_) => false,
     }
 }
 
-fn pointer(map: &str, key: &str) -> String {
+pub(super) fn pointer(map: &str, key: &str) -> String {
     format!("/metadata/{map}/{}", escape(key))
 }

@@ -115,6 +115,7 @@ pub(crate) fn split(rollout: &Rollout, canary: i32) -> Split {
         canary_hash: Some("canary".to_owned()),
         stable_hash: Some("stable".to_owned()),
         additional: Vec::new(),
+        routes: Vec::new(),
     }
 }
 
