@@ -16,6 +16,7 @@ mod outages;
 mod plugin;
 mod pods;
 mod routers;
+mod sharding;
 mod visitor;
 mod watch;
 mod workloads;
@@ -174,6 +175,11 @@ pub fn all() -> Vec<Scenario> {
             "an autoscaler scales in a pause and after an abort",
             300,
             autoscaling::pause_and_abort
+        ),
+        scenario!(
+            "a second Sluice, by instance id, needs its own rights only",
+            400,
+            sharding::own_rights_suffice
         ),
         scenario!(
             "bad input gets a condition that names the field",

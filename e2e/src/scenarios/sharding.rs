@@ -1,0 +1,158 @@
+//! A second installation, for one namespace and one instance id, with the rights of its roles and no others.
+//!
+//! The first one has every right on the cluster, since its GitOps loop applies whatever there is; a rule that is missing
+//! in a role shows here.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::{Value, json};
+
+use super::Stage;
+use super::fixtures::{job_analysis, rollout, services};
+use super::watch::{analysis_runs, experiments, healthy, observed, replica_sets, rollouts};
+use crate::cluster::Namespace;
+use crate::command::Command;
+use crate::demo::stage::text;
+use crate::install::Program;
+use crate::product::{checkout, images};
+use crate::wait::eventually;
+
+const INSTANCE: &str = "argo-rollouts.argoproj.io/controller-instance-id";
+
+/// An experiment, a Job, metadata, a blue-green and a restart, by a controller that may do nothing else.
+pub(super) async fn own_rights_suffice(stage: Arc<Stage>) -> Result<()> {
+    let namespace = stage.cluster.namespace("shard").await?;
+    let name = namespace.name();
+    let id = name.to_owned();
+    let helm = stage.cluster.tools().path(Program::Helm)?;
+    install(&stage, helm, name, &id).await?;
+    let outcome = updates(&stage, &namespace, &id).await;
+    // Its ClusterRole does not go with the namespace.
+    Command::new(helm)
+        .args(["uninstall", "shard", "--namespace", name])
+        .env("KUBECONFIG", stage.cluster.kubeconfig())
+        .run()
+        .await?;
+    outcome
+}
+
+async fn install(stage: &Stage, helm: &Path, namespace: &str, id: &str) -> Result<()> {
+    let values = [
+        format!("image.repository={}", images::SLUICE),
+        format!("image.tag={}", images::TAG),
+        format!("instanceId={id}"),
+        "namespaced=true".to_owned(),
+        "controllers.applications=false".to_owned(),
+        "gitops.clusterAdmin=false".to_owned(),
+    ];
+    Command::new(helm)
+        .args(["install", "shard"])
+        .arg(checkout()?.join("charts/sluice"))
+        .args(["--namespace", namespace, "--wait", "--timeout", "90s"])
+        .args(values.iter().flat_map(|value| ["--set", value.as_str()]))
+        .env("KUBECONFIG", stage.cluster.kubeconfig())
+        .limit(Duration::from_secs(120))
+        .run()
+        .await
+        .context("cannot install the second Sluice")?;
+    Ok(())
+}
+
+async fn updates(stage: &Stage, namespace: &Namespace, id: &str) -> Result<()> {
+    let name = namespace.name();
+    let canary = "canary:\n  canaryMetadata:\n    labels:\n      role: canary\n  steps:\n    - experiment:\n        \
+                  duration: 3s\n        templates:\n          - name: candidate\n            specRef: canary\n            \
+                  service: {}\n        analyses:\n          - name: smoke\n            templateName: smoke\n    - setWeight: 50";
+    let blue_green = "blueGreen:\n  activeService: web-stable\n  scaleDownDelaySeconds: 2\n  prePromotionAnalysis:\n    \
+                      templates:\n      - templateName: smoke";
+    namespace.apply_yaml(&services()).await?;
+    namespace
+        .apply_yaml(&job_analysis("smoke", &[("smoke", "exit 0")]))
+        .await?;
+    // Nobody's: it has no label, and the first installation takes it.
+    let labelled = |yaml: &str| {
+        yaml.replacen(
+            "  name: web\n",
+            &format!("  name: web\n  labels:\n    {INSTANCE}: {id}\n"),
+            1,
+        )
+    };
+    namespace
+        .apply_yaml(&labelled(&rollout(1, blue_green)))
+        .await?;
+    stage
+        .rollout_until(name, "v1 to be healthy", 90, healthy)
+        .await?;
+    stage.update(name, "v2").await?;
+    stage
+        .rollout_until(name, "the blue-green to be promoted", 60, healthy)
+        .await?;
+    let strategy = json!([{ "op": "replace", "path": "/spec/strategy", "value": crate::cluster::parse(canary)?[0] }]);
+    namespace
+        .kubectl(&[
+            "patch",
+            "rollout",
+            "web",
+            "--type=json",
+            "--patch",
+            &strategy.to_string(),
+        ])
+        .await?;
+    stage
+        .rollout_until(name, "the canary to be healthy", 60, healthy)
+        .await?;
+    stage.update(name, "v1").await?;
+    stage
+        .rollout_until(name, "the canary to be promoted", 90, healthy)
+        .await?;
+    // Whatever it made carries its id, or the first installation would have had a hand in it.
+    let (mut made, all) = (stage.list(name, &analysis_runs()).await?, experiments());
+    made.extend(stage.list(name, &all).await?);
+    let ours = |object: &&Value| {
+        object
+            .pointer("/metadata/labels")
+            .and_then(|labels| labels.get(INSTANCE))
+            .is_some_and(|label| label == id)
+    };
+    ensure!(
+        made.len() == 3 && made.iter().filter(ours).count() == 3,
+        "not two runs and an experiment of instance {id}: {:?}",
+        made.iter()
+            .map(|object| &object["metadata"]["labels"])
+            .collect::<Vec<_>>()
+    );
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let now = jiff::Timestamp::now().round(jiff::Unit::Second)?;
+    let now = json!(now).as_str().unwrap_or_default().to_owned();
+    let restart = json!({ "spec": { "restartAt": now } });
+    stage.patch(name, &rollouts(), "web", &restart).await?;
+    let restarted = |rollout: &Value| {
+        observed(rollout) && text(rollout, "/status/restartedAt") == now && healthy(rollout)
+    };
+    stage
+        .rollout_until(name, "the restart", 60, restarted)
+        .await?;
+    let what = "the log of the second Sluice to be free of refusals";
+    eventually(what, Duration::from_secs(5), || async {
+        let log = namespace
+            .kubectl(&["logs", "deployment/shard-sluice"])
+            .await?;
+        let refused: Vec<&str> = log
+            .lines()
+            .filter(|line| line.contains("forbidden"))
+            .collect();
+        ensure!(refused.is_empty(), "{refused:?}");
+        Ok(())
+    })
+    .await?;
+    let sets = stage.list(name, &replica_sets()).await?;
+    ensure!(
+        sets.iter()
+            .any(|set| text(set, "/metadata/name").ends_with("-candidate")),
+        "the experiment had no set"
+    );
+    Ok(())
+}
