@@ -46,9 +46,8 @@ fn errors_of_the_spec(rollout: &Rollout) -> Vec<String> {
         .iter()
         .map(ToString::to_string)
         .filter(|error| {
-            let limit = error.contains("this build of Sluice does not carry it out");
             let missing = error.contains("not found") || error.contains("no template is named");
-            !limit && !missing
+            !missing
         })
         .collect()
 }
