@@ -3,6 +3,7 @@
 //! `explain`, the sentence in the live view, the decision log and the test snapshots are all made from these. A
 //! sentence has the shape *value, operator, limit*.
 
+use std::cmp::Ordering;
 use std::fmt;
 
 use jiff::Timestamp;
@@ -18,7 +19,7 @@ pub enum Reason {
         /// What is wrong.
         message: String,
     },
-    /// Waiting for pods.
+    /// Waiting for a set to have its pods, no more and no fewer.
     PodsNotAvailable {
         /// ReplicaSet.
         replica_set: String,
@@ -175,12 +176,22 @@ impl fmt::Display for Reason {
                 replica_set,
                 available,
                 needed,
-            } => {
-                write!(
+            } => match available.cmp(needed) {
+                Ordering::Less => write!(
                     f,
                     "Waiting for pods of {replica_set}: {available} available < {needed} needed"
-                )
-            }
+                ),
+                Ordering::Equal => {
+                    write!(
+                        f,
+                        "Waiting for {replica_set} to have its size: {available} available as needed"
+                    )
+                }
+                Ordering::Greater => write!(
+                    f,
+                    "Waiting for {replica_set} to be scaled down: {available} available > {needed} wanted"
+                ),
+            },
             Reason::TrafficNotMoved {
                 object,
                 shown,
@@ -284,3 +295,7 @@ fn listed(names: &[String]) -> String {
         names => names.join(", "),
     }
 }
+
+#[cfg(test)]
+#[path = "reason_tests.rs"]
+mod tests;
