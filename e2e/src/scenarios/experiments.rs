@@ -37,12 +37,14 @@ pub(super) async fn step(stage: Arc<Stage>) -> Result<()> {
         },
     )
     .await?;
-    let running = experiment(&stage, name).await?;
-    ensure!(
-        text(&running, "/status/phase") == "Running",
-        "the pods are up, but: {}",
-        running["status"]
-    );
+    // The Experiment sees the last of them a moment later.
+    eventually("the Experiment to run", Duration::from_secs(20), || async {
+        let experiment = experiment(&stage, name).await?;
+        let phase = text(&experiment, "/status/phase");
+        ensure!(phase == "Running", "{}", experiment["status"]);
+        Ok(())
+    })
+    .await?;
     let rollout = stage
         .rollout_until(name, "the pause after the experiment", 40, paused)
         .await?;
