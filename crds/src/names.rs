@@ -27,6 +27,8 @@ pub const GATEWAY_IN_PROGRESS: &str = "rollouts.argoproj.io/gatewayapi-canary";
 pub const GATEWAY_ACTIVE_ROLLOUTS: &str = "rollouts.argoproj.io/gatewayapi-active-rollouts";
 /// Annotation on Gateway API routes: the header and mirror routes of each Rollout, and how to know their rules again.
 pub const MANAGED_ROUTES: &str = "sluice.dev/managed-routes";
+/// Annotation on routes and TraefikServices: the Services of experiments that each Rollout has added as backends, as JSON.
+pub const EXPERIMENT_BACKENDS: &str = "sluice.dev/experiment-backends";
 /// Label that assigns an object to one controller instance.
 pub const INSTANCE_ID: &str = "argo-rollouts.argoproj.io/controller-instance-id";
 /// Label on AnalysisRuns: `Step`, `Background`, `PrePromotion` or `PostPromotion`.

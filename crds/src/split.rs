@@ -54,6 +54,10 @@ pub struct WeightedService {
     pub hash: String,
     /// Its weight, a part of `Split::max`.
     pub weight: i32,
+    /// The ports of the Service, in the order of its containers. A router whose backends name a port takes the canary's
+    /// when it is among them, else the first.
+    #[serde(default)]
+    pub ports: Vec<i32>,
 }
 
 /// A route of a [`Split`] beside its weights: one of `trafficRouting.managedRoutes`.
@@ -139,4 +143,7 @@ pub struct ObservedSplit {
     /// The header and mirror routes that it has; `None` for an object that carries none.
     #[serde(default)]
     pub routes: Option<ShownRoutes>,
+    /// The further destinations that it has: each Service with its weight, scaled to `Split::max`, in the order of names.
+    #[serde(default)]
+    pub additional: Vec<(String, i32)>,
 }

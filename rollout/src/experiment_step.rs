@@ -21,6 +21,7 @@ use sluice_crds::rollout::steps::{ExperimentStep, ExperimentStepTemplate, StepKi
 use sluice_crds::split::WeightedService;
 
 use crate::draft::{Draft, EventSlot, Slot};
+use crate::experiment::ports;
 use crate::plan::{Effect, EventType, Precondition};
 use crate::reason::Reason;
 use crate::seen::Seen;
@@ -389,18 +390,30 @@ pub(crate) fn destinations(seen: &Seen<'_>, status: &RolloutStatus) -> Vec<Weigh
         return Vec::new();
     };
     let running = current(seen, status, index).filter(|it| phase(it) == Phase::Running);
-    let statuses = running
-        .and_then(|experiment| experiment.status.as_ref()?.template_statuses.as_ref())
-        .into_iter()
-        .flatten();
+    let Some(running) = running else {
+        return Vec::new();
+    };
+    let statuses = running.status.as_ref();
+    let statuses = statuses.and_then(|status| status.template_statuses.as_ref());
+    let made = |name: &str| {
+        let mut templates = running.spec.templates.iter().flatten();
+        templates
+            .find(|template| template.name == name)?
+            .template
+            .as_ref()
+    };
     statuses
+        .into_iter()
+        .flatten()
         .filter_map(|known| {
             let mut templates = step.templates.iter().flatten();
             let template = templates.find(|template| template.name == known.name)?;
+            let ports = made(&known.name).map_or_else(Vec::new, |it| ports(it.0.get("spec")));
             Some(WeightedService {
                 service: known.service_name.clone()?,
                 hash: known.pod_template_hash.clone()?,
                 weight: template.weight.filter(|weight| *weight > 0)?,
+                ports: ports.iter().map(|port| port.port).collect(),
             })
         })
         .collect()

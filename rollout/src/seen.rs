@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 
 use sluice_crds::names;
 use sluice_crds::rollout::{BlueGreenStrategy, CanaryStep, CanaryStrategy, RolloutStatus};
-use sluice_crds::split::{ShownRoutes, SplitRoute};
+use sluice_crds::split::{ShownRoutes, SplitRoute, WeightedService};
 
 use crate::replicas::available;
 use crate::revision::Sets;
@@ -49,6 +49,8 @@ pub(crate) struct Route {
     pub(crate) confirmed: bool,
     /// The header and mirror routes of those objects that carry some, or could.
     pub(crate) routes: Vec<(String, ShownRoutes)>,
+    /// Of each object that can be read, the Services of experiments with their weights, in the order of names.
+    pub(crate) experiments: Vec<Vec<(String, i32)>>,
 }
 
 impl Route {
@@ -101,7 +103,34 @@ impl Route {
             unreadable,
             refused,
             routes,
+            experiments: observed
+                .iter()
+                .filter(|split| split.canary.is_ok())
+                .map(|split| split.additional.clone())
+                .collect(),
         }
+    }
+
+    /// Whether every object that can be read gives these experiments their weights, and none to others.
+    pub(crate) fn shows_experiments(&self, wanted: &[WeightedService]) -> bool {
+        let mut wanted: Vec<(&str, i32)> = wanted
+            .iter()
+            .map(|it| (it.service.as_str(), it.weight))
+            .collect();
+        wanted.sort_unstable();
+        self.experiments.iter().all(|shown| {
+            let shown = shown.iter().map(|(name, weight)| (name.as_str(), *weight));
+            shown.eq(wanted.iter().copied())
+        })
+    }
+
+    /// The least that any object gives to experiments.
+    pub(crate) fn least_experiments(&self) -> i64 {
+        let sums = self
+            .experiments
+            .iter()
+            .map(|shown| shown.iter().map(|(_, weight)| i64::from(*weight)).sum());
+        sums.min().unwrap_or(0)
     }
 
     /// Whether every router was read and shows this weight.

@@ -8,7 +8,7 @@
 
 use sluice_crds::rollout::RolloutStatus;
 use sluice_crds::rollout::status::TrafficWeights;
-use sluice_crds::split::{Split, WeightedService};
+use sluice_crds::split::Split;
 
 use crate::draft::{Draft, EventSlot, Slot};
 use crate::plan::{Effect, EventType};
@@ -110,14 +110,9 @@ pub(crate) fn reconcile(seen: &Seen<'_>, draft: &mut Draft) {
     let mut split = split(seen, route, wanted.weight);
     split.additional = experiment_step::destinations(seen, &draft.status);
     split.routes = managed_routes::wanted(seen, &draft.status, route);
-    let known = seen.world.rollout.status.as_ref();
-    let told = known
-        .and_then(|status| status.canary.as_ref()?.weights.as_ref())
-        .map_or_else(Vec::new, additional);
-    // Routers do not show these, so what was told is what the status says.
-    let others = split.additional != told;
-    let sum = |all: &[WeightedService]| all.iter().map(|one| i64::from(one.weight)).sum::<i64>();
-    let more = sum(&split.additional) > sum(&told);
+    let others = !route.shows_experiments(&split.additional);
+    let sum: i64 = split.additional.iter().map(|it| i64::from(it.weight)).sum();
+    let more = sum > route.least_experiments();
     let differs = others || route.lowest != wanted.weight || route.highest != wanted.weight;
     if differs || route.unreadable.is_empty() {
         let verified = if route.refused.is_empty() {
@@ -171,17 +166,6 @@ pub(crate) fn reconcile(seen: &Seen<'_>, draft: &mut Draft) {
         };
         draft.effect(slot, Effect::SetTraffic(split));
     }
-}
-
-/// The further destinations of weights in the status.
-fn additional(weights: &TrafficWeights) -> Vec<WeightedService> {
-    let all = weights.additional.iter().flatten();
-    all.map(|one| WeightedService {
-        service: one.service_name.clone().unwrap_or_default(),
-        hash: one.pod_template_hash.clone().unwrap_or_default(),
-        weight: one.weight,
-    })
-    .collect()
 }
 
 /// Who is behind the canary side of the routes.

@@ -5,6 +5,7 @@
 //! is one of the two when it is a Service with that name in the Rollout's namespace: a route of another namespace
 //! must say `namespace` in its backendRefs, so its owner has agreed.
 //!
+//! A template of an experiment with a weight is a further backendRef of those rules (see [`experiments`]).
 //! Header and mirror routes are further rules at the head of the list (see [`managed`]). While the canary has traffic the
 //! route carries a label and an annotation (see [`in_progress`]).
 
@@ -19,10 +20,11 @@ use sluice_crds::split::{ObservedSplit, ShownRoutes, Split, SplitRoute};
 
 use crate::Lookup;
 use crate::edit::{Operations, RouteEdit};
+use crate::experiments;
 use crate::object::{ObjectRef, at, list, resource_version, text, uid};
 use crate::sides::Sides;
 use crate::spec::{Ranked, namespace};
-use crate::weights::{NoPair, Pair, Role};
+use crate::weights::{NoPair, Pair, Role, Share};
 pub(crate) use in_progress::Mark;
 pub(crate) use managed::Owner;
 
@@ -66,6 +68,7 @@ impl Route {
         let mut found = Vec::new();
         let mut problem: Option<String> = None;
         let own = self.owner.rules(route);
+        let added = experiments::added(route, &self.owner.key());
         for (index, rule) in list(route, &["spec", "rules"]).iter().enumerate() {
             if own.contains(&index) {
                 continue;
@@ -75,7 +78,7 @@ impl Route {
                 continue;
             }
             let backends = list(rule, &["backendRefs"]);
-            let role = |item: &Value| self.role(item, sides, services_in);
+            let role = |item: &Value| self.role(item, sides, &added, services_in);
             match Pair::find(backends, role) {
                 Ok(pair) => found.push(SplitRule {
                     index,
@@ -118,7 +121,7 @@ impl Route {
     }
 
     /// What a backendRef is to the Rollout.
-    fn role(&self, item: &Value, sides: &Sides, services_in: &str) -> Role {
+    fn role(&self, item: &Value, sides: &Sides, experiments: &[String], services_in: &str) -> Role {
         let is_service = matches!(text(item, &["kind"]), None | Some("Service"))
             && matches!(text(item, &["group"]), None | Some(""));
         let namespace = text(item, &["namespace"]).unwrap_or(&self.object.namespace);
@@ -128,6 +131,8 @@ impl Route {
                     Role::Canary
                 } else if name == sides.stable {
                     Role::Stable
+                } else if experiments.iter().any(|known| known == name) {
+                    Role::Experiment
                 } else {
                     Role::Other
                 }
@@ -150,6 +155,7 @@ impl Route {
             canary,
             accepted,
             routes,
+            additional: Vec::new(),
         };
         let Some(route) = objects(&self.object) else {
             let missing = format!("{} does not exist: create it", self.object);
@@ -181,7 +187,10 @@ impl Route {
                             .pair
                             .observed(max)
                             .map_err(|reason| format!("rule {}: {reason}", rule.label()));
-                        entry(object, canary, accepted, routes.clone())
+                        ObservedSplit {
+                            additional: rule.pair.observed_experiments(max),
+                            ..entry(object, canary, accepted, routes.clone())
+                        }
                     })
                     .collect()
             }
@@ -200,19 +209,18 @@ impl Route {
         let rules = self.rules(route, sides, &namespace(rollout));
         let rules = rules.unwrap_or_default();
         let (wanted, max) = (split.canary, split.max);
+        let share = &Share::of(split);
         let raises_canary = rules.iter().any(|rule| rule.pair.raises(wanted, max));
         let expressible = rules
             .iter()
-            .filter(|rule| rule.pair.can_express(wanted, max))
+            .filter(|rule| rule.pair.can_express(share))
             .count();
         let moves = expressible > 0 && (!raises_canary || expressible == rules.len());
         let mut operations = Operations::default();
         let mut words: Vec<String> = Vec::new();
         for rule in rules.iter().filter(|_| moves) {
             let list = format!("/spec/rules/{}/backendRefs", rule.index);
-            let change = rule
-                .pair
-                .set(&mut operations, &list, rule.backends, wanted, max);
+            let change = rule.pair.set(&mut operations, &list, rule.backends, share);
             if !words.iter().any(|known| Some(known) == change.as_ref()) {
                 words.extend(change);
             }
@@ -223,10 +231,15 @@ impl Route {
         };
         words.extend(
             self.owner
-                .set(&mut operations, route, &rules, routes, (wanted, max)),
+                .set(&mut operations, route, &rules, routes, share),
         );
+        let key = self.owner.key();
+        if moves && experiments::remember(&mut operations, route, &key, &share.experiments) {
+            let none = words.is_empty();
+            words.extend(none.then(|| "note of experiments".to_owned()));
+        }
         if let Some(mark) = self.mark.as_ref().filter(|_| !rules.is_empty()) {
-            let active = wanted > 0 || !routes.is_empty();
+            let active = wanted > 0 || !routes.is_empty() || !share.experiments.is_empty();
             if moves {
                 words.extend(mark.set(&mut operations, route, rollout, active));
             }

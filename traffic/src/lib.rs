@@ -13,16 +13,18 @@
 //! ```
 //!
 //! Invariants, each held by a property test:
-//! * edits touch the weights of the two backends, the mark of the Rollout, its own header and mirror rules, and nothing else of an object that a
-//!   person owns;
+//! * edits touch the weights of the two backends, the mark of the Rollout, its own header and mirror rules, the backends
+//!   that it added for experiments, and nothing else of an object that a person owns;
 //! * after the edits, `observe` gives the wanted weight and there are no further edits;
 //! * no shape of an object, however wrong, makes a function here panic: it becomes an `Err` in words.
 //!
 //! The crate is pure: no client, no clock, no file system.
 
 mod edit;
+mod experiments;
 mod gateway_api;
 mod managed;
+mod metadata;
 mod nginx;
 mod object;
 mod overlay;
@@ -82,8 +84,8 @@ pub fn observe<'a>(rollout: &Rollout, objects: &Lookup<'_, 'a>, max: i32) -> Vec
 /// What must be written so that the objects carry `split`; empty when they say it already.
 ///
 /// Edits that take traffic from the canary come first. Every prefix of the list is safe. An object that does not
-/// exist or cannot be understood gets no edit: [`observe`] says why. `split.additional` must be empty, which
-/// [`referenced`] sees to: no router here has further destinations.
+/// exist or cannot be understood gets no edit: [`observe`] says why. With a router that has no further destinations
+/// `split.additional` must be empty, which [`referenced`] sees to.
 ///
 /// Calling it is cheap, and it sees more than the weight (a canary Ingress whose stable Ingress got another host), so
 /// it may be called with the split that is wanted anyway.

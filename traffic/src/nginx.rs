@@ -211,6 +211,7 @@ impl CanaryIngress {
             canary,
             accepted: None,
             routes: None,
+            additional: Vec::new(),
         }
     }
 

@@ -8,7 +8,9 @@
 //! itself, which is their share against the others, is Git's.
 
 use serde_json::{Map, Value};
-use sluice_crds::names::{MANAGED_BY_ROLLOUTS, MANAGED_ROUTES, POD_TEMPLATE_HASH};
+use sluice_crds::names::{
+    EXPERIMENT_BACKENDS, MANAGED_BY_ROLLOUTS, MANAGED_ROUTES, POD_TEMPLATE_HASH,
+};
 use sluice_crds::rollout::Rollout;
 
 use crate::gateway_api::Route;
@@ -20,7 +22,8 @@ use crate::traefik::{self, WeightedService};
 use crate::weights::Pair;
 
 /// Copies from `live` into `target`, the desired state of the same object, the values that one of `rollouts` drives:
-/// weights of its two backends, its mark on routes and TraefikServices, its header and mirror rules; the pod-template hash in the selector and
+/// weights of its two backends, its mark on routes and TraefikServices, its header and mirror rules, its backends for
+/// experiments; the pod-template hash in the selector and
 /// the managed-by annotation of its Services. Nothing else. Values that the live object does not have are not copied.
 pub fn overlay_controlled(target: &mut Value, live: &Value, rollouts: &[&Rollout]) {
     for rollout in rollouts {
@@ -146,10 +149,14 @@ fn overlay_weights(
                 None => live_rules.iter().find(|known| known.index == rule.index),
             };
             let from = same.or_else(|| live_rules.first())?;
-            let weights = Weights::of(&from.pair, &rule.pair, from.backends)?;
+            let weights = Weights::of(&from.pair, &rule.pair, from.backends);
             Some((rule.index, rule.pair, weights))
         })
         .collect();
+    if wanted.iter().any(|(_, _, it)| !it.added.is_empty()) {
+        let annotations = ["metadata", "annotations"];
+        copy(target, live, &annotations, EXPERIMENT_BACKENDS);
+    }
     for (index, pair, weights) in wanted {
         let list = target
             .pointer_mut(&format!("/spec/rules/{index}/backendRefs"))
@@ -159,57 +166,61 @@ fn overlay_weights(
 }
 
 fn overlay_traefik(target: &mut Value, live: &Value, service: &WeightedService, sides: &Sides) {
-    let namespace = &service.object.namespace;
-    let find = |object: &Value| {
-        Pair::find(traefik::services(object), |item| {
-            traefik::role(item, sides, namespace)
-        })
-        .ok()
-    };
-    let (Some(from), Some(pair)) = (find(live), find(target)) else {
+    let (Ok(from), Ok(pair)) = (service.find(live, sides), service.find(target, sides)) else {
         return;
     };
-    let Some(weights) = Weights::of(&from, &pair, traefik::services(live)) else {
-        return;
-    };
+    let weights = Weights::of(&from, &pair, traefik::services(live));
+    if !weights.added.is_empty() {
+        let annotations = ["metadata", "annotations"];
+        copy(target, live, &annotations, EXPERIMENT_BACKENDS);
+    }
     let list = target
         .pointer_mut("/spec/weighted/services")
         .and_then(Value::as_array_mut);
     weights.write(list, &pair);
 }
 
-/// The weights for a pair in the desired object; `None` leaves one as it is.
+/// The weights for a pair in the desired object, `None` leaving one as it is, and the items to be added to its list.
 struct Weights {
     canary: Option<Value>,
     stable: Option<Value>,
+    added: Vec<Value>,
 }
 
 impl Weights {
     /// What `live`, a pair in the list `items`, says for the pair `target`.
-    fn of(live: &Pair, target: &Pair, items: &[Value]) -> Option<Self> {
-        if target.has_others()
-            && let (Some((canary, stable)), Some((wanted_canary, wanted_stable))) =
-                (live.now(), target.now())
-        {
-            let (sum, wanted) = (canary + stable, wanted_canary + wanted_stable);
-            if sum > 0 && (canary * wanted) % sum == 0 {
-                let canary = canary * wanted / sum;
-                return Some(Self {
-                    canary: Some(Value::from(canary)),
-                    stable: Some(Value::from(wanted - canary)),
-                });
-            }
-        }
-        let weight = |index: usize| {
-            items
-                .get(index)
-                .and_then(|item| item.get("weight"))
-                .cloned()
-        };
-        Some(Self {
+    fn of(live: &Pair, target: &Pair, items: &[Value]) -> Self {
+        let weight = |index: usize| items.get(index)?.get("weight").cloned();
+        let mut weights = Self {
             canary: weight(live.canary_index()),
             stable: weight(live.stable_index()),
-        })
+            added: live
+                .experiment_indices()
+                .iter()
+                .filter_map(|index| items.get(*index).cloned())
+                .collect(),
+        };
+        // Beside others, the share that Git gives to the Rollout is split as the live one is.
+        if let (true, Ok(now), Ok(wanted)) = (target.has_others(), live.now(), target.now()) {
+            let (sum, wanted) = (now.sum(), wanted.sum());
+            let of = |weight: i64| {
+                let divisible = sum > 0 && (weight * wanted) % sum == 0;
+                divisible.then(|| weight * wanted / sum)
+            };
+            let added = weights.added.iter();
+            let experiments: Option<Vec<i64>> = added
+                .map(|item| of(item.get("weight")?.as_i64()?))
+                .collect();
+            if let (Some(canary), Some(experiments)) = (of(now.canary), experiments) {
+                let taken = canary + experiments.iter().sum::<i64>();
+                weights.canary = Some(Value::from(canary));
+                weights.stable = Some(Value::from(wanted - taken));
+                for (item, weight) in weights.added.iter_mut().zip(experiments) {
+                    set_weight(item, Value::from(weight));
+                }
+            }
+        }
+        weights
     }
 
     fn write(self, list: Option<&mut Vec<Value>>, pair: &Pair) {
@@ -220,11 +231,17 @@ impl Weights {
             (pair.canary_index(), self.canary),
             (pair.stable_index(), self.stable),
         ] {
-            let item = list.get_mut(index).and_then(Value::as_object_mut);
-            if let (Some(item), Some(weight)) = (item, weight) {
-                item.insert("weight".to_owned(), weight);
+            if let (Some(item), Some(weight)) = (list.get_mut(index), weight) {
+                set_weight(item, weight);
             }
         }
+        list.extend(self.added);
+    }
+}
+
+fn set_weight(item: &mut Value, weight: Value) {
+    if let Some(item) = item.as_object_mut() {
+        item.insert("weight".to_owned(), weight);
     }
 }
 

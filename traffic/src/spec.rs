@@ -261,12 +261,12 @@ impl Spec {
                 .experiment
                 .as_ref()
                 .and_then(|experiment| experiment.templates.as_ref());
+            let nginx = self.routers.iter().any(|it| matches!(it, Router::Nginx(_)));
             for (number, template) in templates.into_iter().flatten().enumerate() {
-                if template.weight.is_some() {
+                if nginx && template.weight.is_some() {
                     self.refuse(
                         &format!("{field}.experiment.templates[{number}].weight"),
-                        "traffic to experiments is not supported by any of this Rollout's routers: \
-                         remove the weight",
+                        "not supported with nginx, whose canary Ingress names one Service: remove the weight",
                     );
                 }
             }

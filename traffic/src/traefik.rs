@@ -1,7 +1,8 @@
 //! Traefik: the weights of a `TraefikService` of kind weighted round robin.
 //!
 //! The Rollout names it in `trafficRouting.traefik.weightedTraefikServiceName`; its `spec.weighted.services` must list
-//! the canary and the stable Service by name. Nothing else of it is touched.
+//! the canary and the stable Service by name. A template of an experiment with a weight is a further item of that list (see
+//! [`experiments`]). Nothing else of it is touched.
 
 use serde_json::Value;
 use sluice_crds::rollout::Rollout;
@@ -10,10 +11,11 @@ use sluice_crds::split::{ObservedSplit, Split};
 
 use crate::Lookup;
 use crate::edit::{Operations, RouteEdit};
+use crate::experiments;
 use crate::object::{FieldError, ObjectRef, list, resource_version, text, uid};
 use crate::sides::Sides;
 use crate::spec::{Ranked, namespace};
-use crate::weights::{NoPair, Pair, Role};
+use crate::weights::{NoPair, Pair, Role, Share};
 
 /// Where the weights are, as a JSON Pointer.
 const SERVICES: &str = "/spec/weighted/services";
@@ -23,6 +25,8 @@ const SERVICES: &str = "/spec/weighted/services";
 pub(crate) struct WeightedService {
     pub(crate) object: ObjectRef,
     pub(crate) field: String,
+    /// Name of the Rollout among those that have added experiments.
+    pub(crate) key: String,
 }
 
 /// Reads `trafficRouting.traefik`.
@@ -46,6 +50,7 @@ pub(crate) fn read(
                 name: name.to_owned(),
             },
             field,
+            key: experiments::key(rollout),
         }),
     }
 }
@@ -55,20 +60,24 @@ pub(crate) fn services(object: &Value) -> &[Value] {
     list(object, &["spec", "weighted", "services"])
 }
 
-/// What an item of that list is to the Rollout, whose namespace is given.
-pub(crate) fn role(item: &Value, sides: &Sides, namespace: &str) -> Role {
-    let elsewhere = text(item, &["namespace"]).is_some_and(|other| other != namespace);
-    match text(item, &["name"]) {
-        Some(name) if !elsewhere && name == sides.canary => Role::Canary,
-        Some(name) if !elsewhere && name == sides.stable => Role::Stable,
-        _ => Role::Other,
-    }
-}
-
 impl WeightedService {
+    /// The Rollout's items of the list.
+    pub(crate) fn find(&self, object: &Value, sides: &Sides) -> Result<Pair, NoPair> {
+        let added = experiments::added(object, &self.key);
+        Pair::find(services(object), |item| {
+            let namespace = text(item, &["namespace"]);
+            match text(item, &["name"]) {
+                _ if namespace.is_some_and(|other| other != self.object.namespace) => Role::Other,
+                Some(name) if name == sides.canary => Role::Canary,
+                Some(name) if name == sides.stable => Role::Stable,
+                Some(name) if added.iter().any(|known| known == name) => Role::Experiment,
+                _ => Role::Other,
+            }
+        })
+    }
+
     fn pair(&self, object: &Value, sides: &Sides) -> Result<Pair, String> {
-        let namespace = &self.object.namespace;
-        Pair::find(services(object), |item| role(item, sides, namespace)).map_err(|missing| {
+        self.find(object, sides).map_err(|missing| {
             let add = |name: &str| {
                 format!("spec.weighted.services does not list Service {name}: add it, with its port")
             };
@@ -92,16 +101,19 @@ impl WeightedService {
         objects: &Lookup<'_, 'a>,
         max: i32,
     ) -> ObservedSplit {
-        let canary = match objects(&self.object) {
-            None => Err(format!("{} does not exist: create it", self.object)),
-            Some(object) => self.pair(object, sides).and_then(|pair| pair.observed(max)),
-        };
+        let missing = || format!("{} does not exist: create it", self.object);
+        let pair = objects(&self.object)
+            .ok_or_else(missing)
+            .and_then(|object| self.pair(object, sides));
+        let canary = pair.as_ref().map_err(Clone::clone);
+        let canary = canary.and_then(|pair| pair.observed(max));
         ObservedSplit {
             object: self.object.to_string(),
             field: self.field.clone(),
             canary,
             accepted: None,
             routes: None,
+            additional: pair.map_or_else(|_| Vec::new(), |pair| pair.observed_experiments(max)),
         }
     }
 
@@ -114,13 +126,14 @@ impl WeightedService {
         let object = objects(&self.object)?;
         let pair = self.pair(object, sides).ok()?;
         let mut operations = Operations::default();
-        let words = pair.set(
-            &mut operations,
-            SERVICES,
-            services(object),
-            split.canary,
-            split.max,
-        )?;
+        let share = Share::of(split);
+        let mut words = pair.set(&mut operations, SERVICES, services(object), &share);
+        if pair.can_express(&share)
+            && experiments::remember(&mut operations, object, &self.key, &share.experiments)
+        {
+            words.get_or_insert_with(|| "note of experiments".to_owned());
+        }
+        let words = words?;
         Some(Ranked {
             raises_canary: pair.raises(split.canary, split.max),
             edit: RouteEdit::Patch {

@@ -42,6 +42,8 @@ use sluice_crds::experiment::Experiment;
 use crate::validation::FieldError;
 
 pub use decide::decide;
+pub(crate) use service::ports;
+
 pub use plan::{Effect, NewService, Plan, ServicePort};
 pub use world::{OwnedService, Refused, World};
 

@@ -66,7 +66,7 @@ pub(super) fn reconcile(
     if present.is_some() {
         return None;
     }
-    let ports = ports(set);
+    let ports = ports(set.template.0.get("spec"));
     if ports.is_empty() {
         // As upstream, which makes none; it says so here.
         status.service_name = None;
@@ -137,9 +137,9 @@ pub(super) fn annotations(experiment: &str, template: &str) -> BTreeMap<String, 
     ])
 }
 
-/// The ports of all containers, each once. Several must have names, so one without gets one.
-fn ports(set: &ReplicaSet) -> Vec<ServicePort> {
-    let containers = set.template.pointer("/spec/containers");
+/// The ports of all containers of a pod spec, each once. Several must have names, so one without gets one.
+pub(crate) fn ports(pods: Option<&Value>) -> Vec<ServicePort> {
+    let containers = pods.and_then(|pods| pods.get("containers"));
     let written = containers
         .and_then(Value::as_array)
         .into_iter()

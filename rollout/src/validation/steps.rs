@@ -206,6 +206,7 @@ fn experiment(
                 if routing.alb.is_none()
                     && routing.smi.is_none()
                     && routing.istio.is_none()
+                    && routing.traefik.is_none()
                     && !has_plugins(routing) =>
             {
                 errors.invalid(

@@ -180,7 +180,7 @@ fn templates_with_a_weight_get_their_share_from_stable_while_the_experiment_runs
     ]);
     let steps = json!([{ "setWeight": 10 }, step(templates), { "setWeight": 50 }, { "pause": {} }]);
     let mut object = rollout(10, steps, true);
-    // A router that can: the routers that cannot refuse the weight.
+    // A router that can: nginx refuses the weight.
     object["spec"]["strategy"]["canary"]["trafficRouting"] = json!({ "plugins": { "x/y": {} } });
     let mut cluster = Cluster::deployed(object);
     cluster.set_image("web:2");

@@ -43,6 +43,8 @@ pub(crate) struct Cluster {
     pub(crate) accepted: Option<bool>,
     /// The header and mirror routes that each router shows; `None` when they carry none.
     pub(crate) managed: Option<ShownRoutes>,
+    /// Services of experiments that the routes have, with their weights.
+    pub(crate) shares: Vec<(String, i32)>,
     pub(crate) now: Timestamp,
     /// Images whose pods never become ready.
     pub(crate) broken: Vec<&'static str>,
@@ -117,6 +119,7 @@ impl Cluster {
             routes: if routed { vec![Ok(0)] } else { Vec::new() },
             accepted: None,
             managed: None,
+            shares: Vec::new(),
             now: "2026-11-21T12:00:00Z".parse().unwrap(),
             broken: Vec::new(),
             few: BTreeMap::new(),
@@ -264,6 +267,7 @@ impl Cluster {
                 canary: canary.clone().map(|weight| self.of_canary(weight)),
                 accepted: self.accepted,
                 routes: self.managed.clone(),
+                additional: self.shares.clone(),
             })
             .collect();
         self.with_world(&observed, |world| {

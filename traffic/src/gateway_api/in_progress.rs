@@ -7,8 +7,9 @@ use serde_json::Value;
 use sluice_crds::names::{GATEWAY_ACTIVE_ROLLOUTS, GATEWAY_IN_PROGRESS};
 use sluice_crds::rollout::Rollout;
 
-use crate::edit::{Operations, escape};
-use crate::object::{at, resource_version};
+use crate::edit::Operations;
+use crate::metadata::{pointer, put};
+use crate::object::at;
 use crate::spec::namespace;
 
 /// The keys and the value of the mark.
@@ -95,34 +96,4 @@ impl Mark {
             }
         })
     }
-}
-
-/// Sets a key of a map in the metadata. Without the map, the whole map is added, and only if the object has not
-/// changed at all since it was read: somebody may have added theirs.
-pub(super) fn put(
-    operations: &mut Operations,
-    route: &Value,
-    map: &str,
-    key: &str,
-    value: &str,
-) -> bool {
-    match at(route, &["metadata", map]) {
-        Some(Value::Object(entries)) => {
-            operations.set(&pointer(map, key), entries.get(key), Value::from(value));
-            true
-        }
-        None | Some(Value::Null) => {
-            let version = resource_version(route);
-            if !version.is_empty() {
-                operations.test("/metadata/resourceVersion", &Value::from(version));
-            }
-            operations.add_to_map(&format!("/metadata/{map}"), key, Value::from(value));
-            true
-        }
-        Some(_) => false,
-    }
-}
-
-pub(super) fn pointer(map: &str, key: &str) -> String {
-    format!("/metadata/{map}/{}", escape(key))
 }

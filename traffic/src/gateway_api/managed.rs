@@ -14,11 +14,12 @@ use sluice_crds::names::MANAGED_ROUTES;
 use sluice_crds::rollout::Rollout;
 use sluice_crds::split::{RouteKind, ShownRoutes, SplitRoute};
 
-use super::in_progress::{pointer, put};
 use super::{SplitRule, matching};
 use crate::edit::Operations;
+use crate::metadata::{pointer, put};
 use crate::object::{at, list, text};
 use crate::spec::namespace;
+use crate::weights::Share;
 
 /// The most rules that the API accepts in a route.
 const MOST: usize = 16;
@@ -38,7 +39,8 @@ impl Owner {
         }
     }
 
-    fn key(&self) -> String {
+    /// `namespace/name`.
+    pub(super) fn key(&self) -> String {
         format!("{}/{}", self.namespace, self.name)
     }
 
@@ -95,17 +97,17 @@ impl Owner {
         }
     }
 
-    /// Adds the operations that make the rules those of `routes`, at this weight of the canary. Returns the change in
-    /// words. Routes that the Gateway API cannot express are left out, all of them.
+    /// Adds the operations that make the rules those of `routes`, with these shares of the traffic. Returns the
+    /// change in words. Routes that the Gateway API cannot express are left out, all of them.
     pub(super) fn set(
         &self,
         operations: &mut Operations,
         route: &Value,
         rules: &[SplitRule<'_>],
         routes: &[SplitRoute],
-        weight: (i32, i32),
+        share: &Share,
     ) -> Option<String> {
-        let (routes, wanted) = match self.derive(rules, routes, Some(weight)) {
+        let (routes, wanted) = match self.derive(rules, routes, Some(share)) {
             Ok(wanted) => (routes, wanted),
             Err(_) => (&[][..], Vec::new()),
         };
@@ -163,12 +165,12 @@ impl Owner {
         put(operations, route, "annotations", MANAGED_ROUTES, &text)
     }
 
-    /// The rules that routes mean, highest priority first. Without a weight, at the one that the rules have now.
+    /// The rules that routes mean, highest priority first. Without a share, at the one that the rules have now.
     fn derive(
         &self,
         rules: &[SplitRule<'_>],
         routes: &[SplitRoute],
-        weight: Option<(i32, i32)>,
+        share: Option<&Share>,
     ) -> Result<Vec<Value>, String> {
         let mut found = Vec::new();
         for route in routes {
@@ -180,7 +182,7 @@ impl Owner {
                     continue;
                 }
                 let name = format!("{}.{}.{}.{number}", self.namespace, self.name, route.name);
-                found.push(rule_of(rule, route, name, matches, weight));
+                found.push(rule_of(rule, route, name, matches, share));
                 number += 1;
             }
             if number == 0 && !rules.is_empty() {
@@ -220,7 +222,7 @@ fn rule_of(
     route: &SplitRoute,
     name: String,
     matches: Vec<Value>,
-    weight: Option<(i32, i32)>,
+    share: Option<&Share>,
 ) -> Value {
     let mut made = rule.rule.clone();
     let Some(fields) = made.as_object_mut() else {
@@ -233,14 +235,13 @@ fn rule_of(
     match &route.kind {
         RouteKind::Header(_) => {
             backends = canary.cloned().into_iter().collect();
-            set_weight(&mut backends, 0, 1);
+            if let Some(fields) = backends.first_mut().and_then(Value::as_object_mut) {
+                fields.insert("weight".to_owned(), Value::from(1));
+            }
         }
         RouteKind::Mirror { percentage, .. } => {
-            if let Some((canary, stable)) =
-                weight.and_then(|(wanted, max)| rule.pair.weights(wanted, max))
-            {
-                set_weight(&mut backends, rule.pair.canary_index(), canary);
-                set_weight(&mut backends, rule.pair.stable_index(), stable);
+            if let Some(listed) = share.and_then(|share| rule.pair.listed(rule.backends, share)) {
+                backends = listed;
             }
             let mut reference = Map::new();
             for key in ["group", "kind", "name", "namespace", "port"] {
@@ -269,12 +270,6 @@ fn features(rule: &Value) -> Value {
         "backends": list(rule, &["backendRefs"]).len(),
         "filters": list(rule, &["filters"]).len(),
     })
-}
-
-fn set_weight(backends: &mut [Value], index: usize, weight: i64) {
-    if let Some(backend) = backends.get_mut(index).and_then(Value::as_object_mut) {
-        backend.insert("weight".to_owned(), Value::from(weight));
-    }
 }
 
 /// Takes the annotation apart; one that is no map of texts counts as absent.
