@@ -11,6 +11,7 @@ mod experiment;
 mod rollout;
 mod run;
 mod templates;
+mod write;
 
 pub use config::{Config, Loops};
 pub use run::{run, run_with_clock};

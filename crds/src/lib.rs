@@ -12,6 +12,7 @@ pub mod crd;
 pub mod decode;
 pub mod duration;
 pub mod experiment;
+pub mod merge_patch;
 pub mod names;
 pub mod pod_template;
 pub mod rollout;

@@ -5,12 +5,12 @@
 //! when the revision is stable, and names another revision when another one is.
 
 use serde_json::{Value, json};
+use sluice_crds::merge_patch::merge_diff;
 use sluice_crds::names;
 use sluice_crds::pod_template::PodTemplate;
 use sluice_crds::rollout::AntiAffinity;
 
 use crate::draft::Draft;
-use crate::request::difference;
 use crate::seen::Seen;
 use crate::world::ReplicaSet;
 
@@ -87,7 +87,7 @@ pub(crate) fn reconcile(seen: &Seen<'_>, draft: &mut Draft) {
         let spec = template.0.get("spec");
         json!({ "spec": { "affinity": spec.and_then(|spec| spec.get("affinity")) } })
     };
-    if let Some(patch) = difference(&affinity(&new.template), &affinity(&wanted)) {
+    if let Some(patch) = merge_diff(&affinity(&new.template), &affinity(&wanted)) {
         draft.set(new).merge_template(patch);
     }
 }

@@ -277,7 +277,7 @@ impl Draft {
                     name,
                     precondition,
                     annotations,
-                    adopt: edit.adopt,
+                    adopt: edit.adopt.then(|| set.other_owners.clone()),
                     min_ready_seconds: edit.min_ready_seconds,
                     template,
                 };

@@ -77,8 +77,8 @@ pub enum Effect {
         precondition: Precondition,
         /// Annotations to set, or to remove with `None`.
         annotations: BTreeMap<String, Option<String>>,
-        /// Whether the Rollout becomes its controlling owner.
-        adopt: bool,
+        /// Whether the Rollout becomes its controlling owner; then the owner references beside that, which stay.
+        adopt: Option<Vec<Value>>,
         /// A new `spec.minReadySeconds`.
         min_ready_seconds: Option<i32>,
         /// A merge patch (RFC 7386) of `spec.template`: what is injected there. Pods that run are not restarted by it.

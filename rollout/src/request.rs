@@ -3,7 +3,8 @@
 //! Pure: an [`Effect`] and the Rollout it belongs to become a [`Request`]; who sends it is not known here. Every request
 //! is fenced (uid and resourceVersion in the body) and idempotent (names are derived).
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
+use sluice_crds::merge_patch::merge_diff;
 use sluice_crds::names;
 use sluice_crds::rollout::{Rollout, RolloutStatus};
 
@@ -60,8 +61,10 @@ pub enum Request {
 }
 
 /// The request of an effect; `None` for [`Effect::SetTraffic`], whose requests the routers give.
+///
+/// `version` is the resourceVersion of the Rollout after the writes to it that came before in the same plan.
 #[must_use]
-pub fn of_effect(rollout: &Rollout, effect: &Effect) -> Option<Request> {
+pub fn of_effect(rollout: &Rollout, effect: &Effect, version: &str) -> Option<Request> {
     let namespace = rollout.metadata.namespace.clone().unwrap_or_default();
     let target = |kind: Kind, name: &str| kind.target(&namespace, name);
     let own = || {
@@ -72,11 +75,7 @@ pub fn of_effect(rollout: &Rollout, effect: &Effect) -> Option<Request> {
     };
     let own_precondition = Precondition {
         uid: rollout.metadata.uid.clone().unwrap_or_default(),
-        resource_version: rollout
-            .metadata
-            .resource_version
-            .clone()
-            .unwrap_or_default(),
+        resource_version: version.to_owned(),
     };
     Some(match effect {
         Effect::SetTraffic(_) => return None,
@@ -92,11 +91,8 @@ pub fn of_effect(rollout: &Rollout, effect: &Effect) -> Option<Request> {
             }
         }
         Effect::AnnotateRollout { annotations } => {
-            // Without the resourceVersion: the annotations are derived and ours, and the status patch that follows in the
-            // same plan carries the resourceVersion that was observed.
-            let patch = json!({
-                "metadata": { "uid": own_precondition.uid, "annotations": annotations }
-            });
+            let change = json!({ "metadata": { "annotations": annotations } });
+            let patch = fenced(&own_precondition, change);
             Request::Merge {
                 target: own(),
                 status: false,
@@ -133,13 +129,10 @@ pub fn of_effect(rollout: &Rollout, effect: &Effect) -> Option<Request> {
         } => {
             let mut change = json!({});
             annotate(&mut change, annotations);
-            if *adopt {
-                set(
-                    &mut change,
-                    "metadata",
-                    "ownerReferences",
-                    json!([owner_reference(rollout)]),
-                );
+            if let Some(others) = adopt {
+                let mut owners = others.clone();
+                owners.push(owner_reference(rollout));
+                set(&mut change, "metadata", "ownerReferences", json!(owners));
             }
             if let Some(seconds) = min_ready_seconds {
                 set(&mut change, "spec", "minReadySeconds", json!(seconds));
@@ -261,9 +254,10 @@ pub fn of_status(
     status: &RolloutStatus,
     resource_version: &str,
 ) -> Option<Request> {
+    // Compared as types, so that fields which this build does not know are left as they are.
     let old = serde_json::to_value(rollout.status.clone().unwrap_or_default()).ok()?;
     let new = serde_json::to_value(status).ok()?;
-    let difference = difference(&old, &new)?;
+    let difference = merge_diff(&old, &new)?;
     let namespace = rollout.metadata.namespace.clone().unwrap_or_default();
     let name = rollout.metadata.name.as_deref().unwrap_or_default();
     let precondition = Precondition {
@@ -275,31 +269,6 @@ pub fn of_status(
         status: true,
         patch: fenced(&precondition, json!({ "status": difference })),
     })
-}
-
-/// The smallest merge patch that turns `old` into `new`; `None` when they are equal. Arrays are replaced as a whole.
-#[must_use]
-pub fn difference(old: &Value, new: &Value) -> Option<Value> {
-    if old == new {
-        return None;
-    }
-    let (Value::Object(before), Value::Object(after)) = (old, new) else {
-        return Some(new.clone());
-    };
-    let mut patch = Map::new();
-    for key in before.keys().filter(|key| !after.contains_key(*key)) {
-        patch.insert(key.clone(), Value::Null);
-    }
-    for (key, value) in after {
-        let change = match before.get(key) {
-            Some(before) => difference(before, value),
-            None => Some(value.clone()),
-        };
-        if let Some(change) = change {
-            patch.insert(key.clone(), change);
-        }
-    }
-    Some(Value::Object(patch))
 }
 
 /// The owner reference of everything that a Rollout makes.
@@ -390,25 +359,5 @@ fn set(object: &mut Value, section: &str, field: &str, value: Value) {
         if let Some(section) = section.as_object_mut() {
             section.insert(field.to_owned(), value);
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_status_patch_holds_only_what_differs_and_removes_what_is_gone() {
-        let old = json!({ "phase": "Paused", "abort": true, "canary": { "weights": { "verified": true } } });
-        let new = json!({ "phase": "Healthy", "canary": { "weights": {} } });
-        assert_eq!(
-            difference(&old, &new),
-            Some(json!({
-                "phase": "Healthy",
-                "abort": null,
-                "canary": { "weights": { "verified": null } }
-            }))
-        );
-        assert_eq!(difference(&new, &new), None);
     }
 }

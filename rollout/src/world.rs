@@ -114,6 +114,14 @@ fn created(metadata: &sluice_crds::ObjectMeta) -> Timestamp {
         .map_or(Timestamp::UNIX_EPOCH, |time| time.0)
 }
 
+/// The owner references that do not control an object, as they are.
+fn others(object: &Value) -> Vec<Value> {
+    let owners = object.pointer("/metadata/ownerReferences");
+    let owners = owners.and_then(Value::as_array).into_iter().flatten();
+    let controls = |owner: &&Value| owner.get("controller").and_then(Value::as_bool) == Some(true);
+    owners.filter(|owner| !controls(owner)).cloned().collect()
+}
+
 fn controller(metadata: &sluice_crds::ObjectMeta) -> Option<String> {
     metadata
         .owner_references
@@ -149,6 +157,8 @@ pub struct ReplicaSet {
     pub annotations: BTreeMap<String, String>,
     /// uid of the controlling owner.
     pub owner: Option<String>,
+    /// Owner references that do not control it.
+    pub other_owners: Vec<Value>,
     /// `spec.replicas`, default 1.
     pub replicas: i32,
     /// `spec.minReadySeconds`, default 0.
@@ -208,6 +218,7 @@ impl ReplicaSet {
             created: created(&metadata),
             deleting: metadata.deletion_timestamp.is_some(),
             owner: controller(&metadata),
+            other_owners: others(object),
             name: metadata.name.unwrap_or_default(),
             uid: metadata.uid.unwrap_or_default(),
             resource_version: metadata.resource_version.unwrap_or_default(),

@@ -15,13 +15,13 @@ use kube::core::params::{
 };
 use kube::core::request::Request as RequestBuilder;
 use serde_json::{Map, Value, json};
+use sluice_crds::merge_patch::merge_diff;
 use tokio::time::Instant;
 
 use crate::api::{self, Api, ApiError, ErrorKind, Label, REQUEST_TIMEOUT, Retry};
 use crate::fence::Fence;
 use crate::kind::Kind;
 use crate::object::Key;
-use crate::patch::merge_diff;
 
 /// A write that was confirmed.
 #[derive(Debug, Clone, PartialEq)]
@@ -245,10 +245,24 @@ impl Executor {
         let Some(patch) = merge_diff(old, new) else {
             return Ok(None);
         };
-        let subresource = kind.has_status_subresource().then_some("status");
-        self.merge_into(kind, key, subresource, must, json!({ "status": patch }))
+        self.merge_status(kind, key, must, json!({ "status": patch }))
             .await
             .map(Some)
+    }
+
+    /// Merges a patch whose content is the status, by the subresource where the kind has one.
+    ///
+    /// # Errors
+    /// See [`WriteError`].
+    pub async fn merge_status(
+        &self,
+        kind: &Kind,
+        key: &Key,
+        must: &Must,
+        patch: Value,
+    ) -> Result<Written, WriteError> {
+        let subresource = kind.has_status_subresource().then_some("status");
+        self.merge_into(kind, key, subresource, must, patch).await
     }
 
     async fn merge_into(

@@ -29,7 +29,6 @@ pub mod kind;
 pub mod leader;
 pub mod lease;
 pub mod object;
-pub mod patch;
 pub mod process;
 pub mod projection;
 pub mod queue;

@@ -9,9 +9,10 @@ use sluice_analysis::plan::RunPlan;
 use sluice_analysis::template::Templates;
 use sluice_crds::analysis::{AnalysisRun, AnalysisTemplate, ClusterAnalysisTemplate};
 use sluice_crds::experiment::Experiment;
+use sluice_crds::merge_patch::merge_diff;
 use sluice_crds::names::MANAGED_BY_ROLLOUTS;
 use sluice_crds::rollout::{Rollout, RolloutStatus};
-use sluice_rollout::request::{self, difference};
+use sluice_rollout::request;
 use sluice_rollout::{Effect, EventNote, Plan, ReplicaSet, Service, Settings, World, invariants};
 
 use crate::metrics::Metrics;
@@ -250,7 +251,7 @@ impl Controller {
                 }
                 _ => {}
             }
-            let Some(request) = request::of_effect(&rollout, effect) else {
+            let Some(request) = request::of_effect(&rollout, effect, &version) else {
                 continue;
             };
             let written = act.write(&what(effect), |store| requests::send(store, &request))?;
@@ -314,7 +315,7 @@ fn write_run(
 ) -> Result<(), Pass> {
     let old = serde_json::to_value(run.status.clone().unwrap_or_default()).unwrap_or_default();
     let new = serde_json::to_value(&plan.status).unwrap_or_default();
-    let Some(difference) = difference(&old, &new) else {
+    let Some(difference) = merge_diff(&old, &new) else {
         return Ok(());
     };
     let patch = json!({

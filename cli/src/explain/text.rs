@@ -299,7 +299,9 @@ fn effect_text(effect: &Effect) -> String {
             format!("{name} goes from {from} to {to} pods")
         }
         Effect::UpdateReplicaSet {
-            name, adopt: true, ..
+            name,
+            adopt: Some(_),
+            ..
         } => format!("ReplicaSet {name} is taken over"),
         Effect::UpdateReplicaSet { name, .. } => format!("ReplicaSet {name} changes"),
         Effect::DeleteReplicaSet { name, .. } => format!("ReplicaSet {name} is deleted"),

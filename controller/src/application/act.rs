@@ -10,6 +10,7 @@ use std::time::Duration;
 use kube::core::params::PropagationPolicy;
 use serde_json::{Map, Value, json};
 use sluice_crds::application::Application;
+use sluice_crds::merge_patch::merge_diff;
 use sluice_gitops::application::plan::{Apply, EventNote};
 use sluice_gitops::application::{AppEffect, AppPlan, EffectFailure, OperationChange, Outcome};
 use sluice_gitops::key::{GroupKind, Key as ObjectKey, text};
@@ -17,7 +18,6 @@ use sluice_gitops::options::Propagation;
 use sluice_runtime::events::{Involved, Note, Severity};
 use sluice_runtime::execute::{ApplyOptions, Deleted};
 use sluice_runtime::kind::APPLICATION;
-use sluice_runtime::patch::merge_diff;
 use sluice_runtime::{Key, Kind, Must, Object, WriteError, Written};
 use tokio::time::{Instant, sleep};
 

@@ -4,18 +4,17 @@
 use std::fmt;
 use std::sync::Arc;
 
-use kube::core::params::PropagationPolicy;
 use serde_json::{Value, json};
-use sluice_crds::names::POD_TEMPLATE_HASH;
 use sluice_rollout::EventType;
 use sluice_rollout::experiment::{Effect, Plan, Refused, request};
-use sluice_rollout::request::{Request, Target};
+use sluice_rollout::request::Request;
 use sluice_runtime::events::{Involved, Severity};
-use sluice_runtime::kind::{ANALYSIS_RUN, EXPERIMENT, Kind, POD, REPLICA_SET, ROLLOUT, SERVICE};
-use sluice_runtime::{Cache, Key, Must, Object, WriteError, Written};
+use sluice_runtime::kind::{ANALYSIS_RUN, EXPERIMENT, Kind, REPLICA_SET, ROLLOUT, SERVICE};
+use sluice_runtime::{Cache, Key, Must, WriteError};
 
 use super::Experiments;
 use super::observe::Observed;
+use crate::write::Writer;
 
 /// Why a plan was not carried out to its end.
 #[derive(Debug)]
@@ -53,15 +52,17 @@ pub(super) async fn act(
     observed: &Observed,
     plan: &Plan,
 ) -> Result<(), Stopped> {
-    let act = Act {
-        experiments,
-        observed,
+    let cache = |kind: &Kind| cache_of(experiments, kind);
+    let writer = Writer {
+        ctx: &experiments.ctx,
+        freshness: &experiments.freshness,
+        work: &observed.object,
+        cache: &cache,
     };
     for effect in &plan.effects {
-        act.send(request::of_effect(&observed.experiment, effect))
-            .await?;
+        send(&writer, request::of_effect(&observed.experiment, effect)).await?;
     }
-    act.status(plan).await?;
+    status(experiments, observed, plan).await?;
     let severity = |kind: EventType| match kind {
         EventType::Normal => Severity::Normal,
         EventType::Warning => Severity::Warning,
@@ -79,7 +80,7 @@ pub(super) async fn act(
         for event in &plan.rollout_events {
             let rollout = Involved {
                 kind: ROLLOUT.clone(),
-                key: act.key(&owner.name),
+                key: Key::new(&observed.object.key.namespace, &owner.name),
                 uid: owner.uid.to_string(),
                 resource_version: String::new(),
             };
@@ -90,139 +91,62 @@ pub(super) async fn act(
     Ok(())
 }
 
-struct Act<'a> {
-    experiments: &'a Experiments,
-    observed: &'a Observed,
+/// What the API refuses to make is no failure of this pass alone: the Experiment ends with it.
+async fn send(writer: &Writer<'_>, request: Request) -> Result<(), Stopped> {
+    let made = match &request {
+        Request::Create { target, .. } => Some((target.kind, target.name.clone())),
+        _ => None,
+    };
+    let (error, (kind, name)) = match (writer.send(request).await, made) {
+        (Ok(_), _) => return Ok(()),
+        (Err(error), Some(made)) => (error, made),
+        (Err(error), None) => return Err(error.into()),
+    };
+    let taken = matches!(error, WriteError::AlreadyExists(_));
+    if taken || matches!(error, WriteError::Invalid(_) | WriteError::Denied(_)) {
+        return Err(Stopped::Refused(Refused {
+            kind,
+            name,
+            message: error.to_string(),
+            taken,
+        }));
+    }
+    Err(error.into())
 }
 
-impl Act<'_> {
-    async fn send(&self, request: Request) -> Result<(), Stopped> {
-        let executor = &self.experiments.ctx.executor;
-        match request {
-            Request::Create { target, object } => self.create(&target, object).await,
-            // The preconditions are part of the patch.
-            Request::Merge { target, patch, .. } => {
-                let (kind, cache) = self.place(&target);
-                let key = self.key(&target.name);
-                match executor.merge(kind, &key, &Must::exist(), patch).await {
-                    Ok(written) => {
-                        self.remember(cache, key, &written);
-                        Ok(())
-                    }
-                    // A run that is gone does not measure any more.
-                    Err(WriteError::Gone(_)) if *kind == ANALYSIS_RUN => Ok(()),
-                    Err(error) => Err(error.into()),
-                }
-            }
-            Request::Evict { target, uid } => {
-                executor.evict(&POD, &self.key(&target.name), &uid).await?;
-                Ok(())
-            }
-            Request::Delete {
-                target,
-                precondition,
-            } => {
-                let (kind, cache) = self.place(&target);
-                let key = self.key(&target.name);
-                let must = Must::be(&precondition.uid, &precondition.resource_version);
-                let deleted = executor
-                    .delete(kind, &key, &must, PropagationPolicy::Background)
-                    .await?;
-                if deleted == sluice_runtime::execute::Deleted::Gone {
-                    let work = &self.observed.object.key;
-                    let freshness = &self.experiments.freshness;
-                    freshness.deleted(work, cache, key, &precondition.uid);
-                }
-                Ok(())
-            }
-        }
-    }
-
-    /// Creates an object; one that exists is fine if the Experiment owns it, and has the same hash.
-    async fn create(&self, target: &Target, object: Value) -> Result<(), Stopped> {
-        let (kind, cache) = self.place(target);
-        let (ctx, key) = (&self.experiments.ctx, self.key(&target.name));
-        let refused = |message: String, taken: bool| {
-            Stopped::Refused(Refused {
-                kind: target.kind,
-                name: target.name.clone(),
-                message,
-                taken,
-            })
-        };
-        match ctx.executor.create(kind, &key.namespace, &object).await {
-            Ok(written) => {
-                self.remember(cache, key, &written);
-                Ok(())
-            }
-            Err(WriteError::AlreadyExists(error)) => {
-                let existing = ctx.api.get(kind, &key).await.map_err(WriteError::from)?;
-                let Some(existing) = existing else {
-                    return Err(Stopped::Again(WriteError::AlreadyExists(error)));
-                };
-                let owned = Object::from_value(&existing).ok().filter(|object| {
-                    let owner = object.owner.as_ref().map(|owner| owner.uid.as_str());
-                    owner == Some(&*self.observed.object.uid)
-                });
-                let Some(owned) = owned.filter(|_| hash(&existing) == hash(&object)) else {
-                    return Err(refused(error.to_string(), true));
-                };
-                let written = Written {
-                    uid: owned.uid.to_string(),
-                    resource_version: owned.resource_version.to_string(),
-                    object: Value::Null,
-                };
-                self.remember(cache, key, &written);
-                Ok(())
-            }
-            Err(WriteError::Invalid(error) | WriteError::Denied(error)) => {
-                Err(refused(error.to_string(), false))
-            }
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    async fn status(&self, plan: &Plan) -> Result<(), Stopped> {
-        // Compared as types, so that fields which this build does not know are left as they are.
-        let before = self.observed.experiment.status.as_ref();
-        let old = before.map_or(Value::Null, |status| json!(status));
-        let object = &self.observed.object;
-        let must = Must::be(&*object.uid, &*object.resource_version);
-        let executor = &self.experiments.ctx.executor;
-        let written = executor
-            .status(&EXPERIMENT, &object.key, &must, &old, &json!(plan.status))
-            .await?;
-        if let Some(written) = written {
-            let cache = &self.experiments.watches.experiments;
-            self.remember(cache, object.key.clone(), &written);
-        }
-        Ok(())
-    }
-
-    fn place(&self, target: &Target) -> (&'static Kind, &Arc<Cache>) {
-        let watches = &self.experiments.watches;
-        match target.kind {
-            "ReplicaSet" => (&REPLICA_SET, &watches.replica_sets),
-            "Service" => (&SERVICE, &watches.services),
-            _ => (&ANALYSIS_RUN, &watches.runs),
-        }
-    }
-
-    fn remember(&self, cache: &Arc<Cache>, target: Key, written: &Written) {
-        let work = &self.observed.object.key;
+async fn status(
+    experiments: &Experiments,
+    observed: &Observed,
+    plan: &Plan,
+) -> Result<(), Stopped> {
+    // Compared as types, so that fields which this build does not know are left as they are.
+    let before = observed.experiment.status.as_ref();
+    let old = before.map_or(Value::Null, |status| json!(status));
+    let object = &observed.object;
+    let must = Must::be(&*object.uid, &*object.resource_version);
+    let executor = &experiments.ctx.executor;
+    let written = executor
+        .status(&EXPERIMENT, &object.key, &must, &old, &json!(plan.status))
+        .await?;
+    if let Some(written) = written {
+        let (work, cache) = (&object.key, &experiments.watches.experiments);
         let (uid, version) = (&written.uid, &written.resource_version);
-        let freshness = &self.experiments.freshness;
-        freshness.wrote(work, cache, target, uid, version);
+        experiments
+            .freshness
+            .wrote(work, cache, work.clone(), uid, version);
     }
-
-    fn key(&self, name: &str) -> Key {
-        Key::new(&self.observed.object.key.namespace, name)
-    }
+    Ok(())
 }
 
-fn hash(object: &Value) -> Option<&str> {
-    let labels = object.pointer("/metadata/labels")?;
-    labels.get(POD_TEMPLATE_HASH)?.as_str()
+fn cache_of(experiments: &Experiments, kind: &Kind) -> Option<Arc<Cache>> {
+    let watches = &experiments.watches;
+    let known = [
+        (&REPLICA_SET, &watches.replica_sets),
+        (&SERVICE, &watches.services),
+        (&ANALYSIS_RUN, &watches.runs),
+    ];
+    let found = known.into_iter().find(|(known, _)| *known == kind);
+    found.map(|(_, cache)| Arc::clone(cache))
 }
 
 /// One sentence for one effect.

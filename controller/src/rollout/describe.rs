@@ -18,7 +18,9 @@ pub(crate) fn effect(effect: &Effect) -> String {
             format!("Scale ReplicaSet {name} from {from} to {to}")
         }
         Effect::UpdateReplicaSet {
-            name, adopt: true, ..
+            name,
+            adopt: Some(_),
+            ..
         } => format!("Take over ReplicaSet {name}"),
         Effect::UpdateReplicaSet { name, .. } => format!("Update ReplicaSet {name}"),
         Effect::DeleteReplicaSet { name, .. } => format!("Delete ReplicaSet {name}"),

@@ -5,14 +5,15 @@
 //! | what wakes it | [`watches`], with [`references`] for objects that a Rollout only names, [`urgent`] for what goes first |
 //! | observe: caches → `World` | [`observe`] |
 //! | decide | `sluice_rollout::decide`, pure |
-//! | act: effects, status, events | [`act`], with [`route`] for the routers |
+//! | act: effects, status, events | [`act`], with [`route`] for the routers, [`counts`] for what is not worth a write of its own |
 //! | a Rollout that cannot be decoded | [`malformed`] |
 //! | what is shown about it | [`describe`] (decision log), [`info`] (metrics) |
 //!
-//! One Rollout is worked on by one worker at a time; nothing is remembered between two passes but what a cache may
-//! forget: our own writes that the watch does not show yet.
+//! One Rollout is worked on by one worker at a time; nothing is remembered between two passes but what may be forgotten:
+//! our own writes that the watch does not show yet, and how long counts have waited to be written.
 
 mod act;
+mod counts;
 mod describe;
 mod info;
 mod malformed;
@@ -35,6 +36,7 @@ use sluice_runtime::{Context, Key, Next, Object, Queue};
 use tokio::time::Instant;
 
 use crate::config::Config;
+use counts::Counts;
 use observe::{Observed, Sight};
 use watches::Watches;
 
@@ -51,6 +53,7 @@ pub(crate) struct Rollouts {
     queue: Queue<Key>,
     watches: Watches,
     freshness: Freshness,
+    counts: Counts,
     settings: Settings,
     resync: Duration,
 }
@@ -66,6 +69,7 @@ impl Rollouts {
             queue,
             watches,
             freshness: Freshness::default(),
+            counts: Counts::default(),
             settings: Settings {
                 instance_id: config.instance_id.clone(),
             },
@@ -116,9 +120,15 @@ impl Rollouts {
     async fn pass(&self, observed: &Observed) -> Next {
         let now = self.ctx.clock.now();
         let plan = observed.with_world(&self.settings, |world| sluice_rollout::decide(world, now));
+        let key = &observed.object.key;
+        if plan.effects.is_empty() && plan.events.is_empty() {
+            let known = observed.rollout.status.as_ref();
+            if let Some(wait) = self.counts.wait(key, known, &plan.status, Instant::now()) {
+                return Next::After(wait.min(self.until_next(key, &plan)));
+            }
+        }
         let effects: Vec<String> = plan.effects.iter().map(describe::effect).collect();
         let outcome = act::act(self, observed, &plan).await;
-        let key = &observed.object.key;
         let decision = Decision {
             at: now,
             resource_version: observed.object.resource_version.to_string(),
@@ -140,7 +150,7 @@ impl Rollouts {
         }
         self.ctx.decisions.record(KIND, key, decision);
         match outcome {
-            Ok(()) => self.wait(key, &plan),
+            Ok(()) => Next::After(self.until_next(key, &plan)),
             // Somebody else wrote: what they wrote is on its way through the watch.
             Err(act::Stopped::Again(_)) => Next::After(NOT_YET),
             Err(act::Stopped::Refused(message)) => {
@@ -152,7 +162,8 @@ impl Rollouts {
         }
     }
 
-    fn wait(&self, key: &Key, plan: &Plan) -> Next {
+    /// How long until the Rollout is looked at again if nothing changes.
+    fn until_next(&self, key: &Key, plan: &Plan) -> Duration {
         // A little different for each object, so that they do not all come at once.
         let spread = u32::from(
             key.name
@@ -163,7 +174,7 @@ impl Rollouts {
         let wake = plan
             .wake_at
             .map_or(resync, |at| self.ctx.clock.until(at).max(SHORTEST_WAIT));
-        Next::After(wake.min(resync))
+        wake.min(resync)
     }
 
     fn failed(&self, object: &Object, reason: &str, message: &str) -> Next {
@@ -196,6 +207,7 @@ impl Rollouts {
     /// Drops what is remembered of a Rollout that is gone.
     fn forget(&self, key: &Key) {
         self.freshness.forget(key);
+        self.counts.forget(key);
         self.watches
             .references
             .set(key, std::collections::BTreeSet::new());

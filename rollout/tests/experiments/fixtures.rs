@@ -216,6 +216,7 @@ impl Cluster {
                     labels: new.labels.clone(),
                     annotations: new.annotations.clone(),
                     owner: self.experiment.metadata.uid.clone(),
+                    other_owners: Vec::new(),
                     replicas: 0,
                     min_ready_seconds: new.min_ready_seconds,
                     template: new.template.clone(),
