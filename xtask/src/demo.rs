@@ -4,13 +4,15 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
-use sluice_e2e::cluster::{self, Cluster, Options};
+use sluice_e2e::cluster::{self, Cluster};
 use sluice_e2e::demo::screen::{Line, Terminal, Tone};
 use sluice_e2e::demo::stage::{SYSTEM, Stage};
 use sluice_e2e::demo::{picture, story};
-use sluice_e2e::install::{self, Profile, Program};
-use sluice_e2e::product::{build, deploy, images};
+use sluice_e2e::install::{self, Profile};
+use sluice_e2e::product::deploy;
 use sluice_e2e::progress::{Reporter, seconds};
+
+use crate::scenarios;
 
 /// Arguments of `cargo xtask demo`.
 #[derive(clap::Args)]
@@ -46,11 +48,10 @@ struct External {
 /// Runs the subcommand.
 pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
     let began = Instant::now();
-    let reporter = Reporter::terminal();
     let (stage, cluster) = match &arguments.external.context {
         Some(context) => (external(context, &arguments.external).await?, None),
         None => {
-            let (stage, cluster) = own(&reporter).await?;
+            let (stage, cluster) = own().await?;
             (stage, Some(cluster))
         }
     };
@@ -82,24 +83,18 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// A cluster of our own, with Sluice on it.
-async fn own(reporter: &Reporter) -> Result<(Stage, Cluster)> {
-    install::install(Profile::Full, reporter).await?;
-    let programs = build::programs(reporter).await?;
-    let cluster = cluster::up(Options::full()?).await?;
-    let step = reporter.step("images");
-    let digest = images::import(&cluster, &programs).await?;
-    step.done("");
+/// A cluster of our own, with Sluice on it and nothing of an earlier demo.
+async fn own() -> Result<(Stage, Cluster)> {
+    let scenarios::Stage {
+        cluster,
+        client,
+        programs,
+    } = scenarios::stage().await?;
     let plugin = cluster.layout().tools().join("kubectl-sluice");
     tokio::fs::copy(&programs.plugin, &plugin)
         .await
         .with_context(|| format!("cannot copy the plugin to {}", plugin.display()))?;
-    let step = reporter.step("sluice (helm)");
-    let client = cluster.client().await?;
     story::clean(&client).await?;
-    let helm = cluster.tools().path(Program::Helm)?;
-    deploy::install(helm, &cluster.kubeconfig(), SYSTEM, Some(&digest)).await?;
-    step.done("");
     let entry = cluster.web_url();
     let entry = entry
         .trim_start_matches("http://")

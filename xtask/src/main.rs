@@ -3,6 +3,7 @@
 mod bench;
 mod charts;
 mod cluster;
+mod coverage;
 mod demo;
 mod discover_pods;
 mod generate;

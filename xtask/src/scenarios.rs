@@ -7,7 +7,8 @@ use sluice_e2e::cluster::{self, Options};
 use sluice_e2e::install::{self, Profile, Program};
 use sluice_e2e::product::{build, deploy, images};
 use sluice_e2e::progress::Reporter;
-use sluice_e2e::scenarios::{self, Stage};
+use sluice_e2e::scenarios;
+pub(crate) use sluice_e2e::scenarios::Stage;
 
 use crate::test::Count;
 

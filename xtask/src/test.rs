@@ -9,7 +9,7 @@ use sluice_e2e::command::{Command, last_lines};
 use sluice_e2e::install::{self, Profile};
 use sluice_e2e::progress::{Reporter, seconds};
 
-use crate::{charts, generate, layers, scenarios};
+use crate::{charts, coverage, generate, layers, scenarios};
 
 /// Tests that passed and failed.
 #[derive(Debug, Clone, Copy, Default)]
@@ -39,7 +39,9 @@ pub(crate) struct Arguments {
 pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
     let mut stages = Stages::default();
     if let Some(only) = &arguments.scenario {
-        stages.scenarios(only, arguments.keep).await;
+        if let Some(stage) = stages.cluster().await {
+            stages.scenarios(stage, only, arguments.keep).await;
+        }
         return Ok(stages.finish());
     }
     let root = &sluice_e2e::product::checkout()?;
@@ -59,9 +61,18 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
         .stage("tools", async { tools(arguments.fast).await.map(one) })
         .await;
     stages.stage("charts", charts::check(root)).await;
-    let pure = "test --locked --quiet --workspace --no-fail-fast --exclude sluice-e2e";
+    let mut pure =
+        "test --locked --quiet --workspace --no-fail-fast --exclude sluice-e2e".to_owned();
+    if !arguments.fast {
+        stages
+            .stage("unit, with coverage", coverage::check(root))
+            .await;
+        for package in coverage::PACKAGES {
+            pure += &format!(" --exclude {package}");
+        }
+    }
     stages
-        .stage("unit, simulation, fake API server", cargo(root, pure, 40))
+        .stage("unit, simulation, fake API server", cargo(root, &pure, 40))
         .await;
     let harness = "test --locked --quiet --package sluice-e2e --lib";
     stages.stage("harness", cargo(root, harness, 20)).await;
@@ -73,11 +84,11 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
             .await;
         let parts =
             "test --locked --quiet --package sluice-e2e --test cluster -- --include-ignored";
-        if stages.cluster().await {
+        if let Some(stage) = stages.cluster().await {
             stages
                 .stage("parts of the real cluster", cargo(root, parts, 20))
                 .await;
-            stages.scenarios("", arguments.keep).await;
+            stages.scenarios(stage, "", arguments.keep).await;
         }
     }
     Ok(stages.finish())
@@ -108,18 +119,21 @@ struct Stages {
 }
 
 impl Stages {
-    /// Brings up the real cluster; false, and a failure that is counted, when it does not come up.
-    async fn cluster(&mut self) -> bool {
-        let failed = self.count.failed;
-        let up = async { scenarios::stage().await.map(|_| one(())) };
+    /// Brings up the real cluster with Sluice; nothing, and a failure that is counted, when it does not come up.
+    async fn cluster(&mut self) -> Option<scenarios::Stage> {
+        let mut ready = None;
+        let up = async {
+            ready = Some(scenarios::stage().await?);
+            Ok(one(()))
+        };
         self.stage("cluster with Sluice", up).await;
-        self.count.failed == failed
+        ready
     }
 
     /// Plays scenarios, and takes the cluster down unless it is to be kept.
-    async fn scenarios(&mut self, only: &str, keep: bool) {
-        let play = async { scenarios::play(scenarios::stage().await?, only).await };
-        self.stage("real cluster", play).await;
+    async fn scenarios(&mut self, stage: scenarios::Stage, only: &str, keep: bool) {
+        self.stage("real cluster", scenarios::play(stage, only))
+            .await;
         if !keep {
             self.stage("cluster down", async { scenarios::down().await.map(one) })
                 .await;
@@ -185,7 +199,7 @@ async fn cargo(root: &Path, arguments: &str, minutes: u64) -> Result<Count> {
 }
 
 /// What a test runner said of the tests that failed, or, when it was something else that failed, the last lines.
-fn what_failed(text: &str) -> String {
+pub(crate) fn what_failed(text: &str) -> String {
     let mut failures = String::new();
     let mut inside = false;
     for line in text.lines() {
@@ -203,7 +217,7 @@ fn what_failed(text: &str) -> String {
 }
 
 /// Adds up the closing lines of cargo's test runner.
-fn counted(text: &str) -> Count {
+pub(crate) fn counted(text: &str) -> Count {
     let mut count = Count::default();
     for line in text.lines().filter(|line| line.starts_with("test result:")) {
         let number = |word: &str| {

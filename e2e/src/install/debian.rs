@@ -27,15 +27,37 @@ const PACKAGES: &[(&str, &str)] = &[
     ("runc", "/usr/sbin/runc"),
 ];
 
+/// LLVM's tools that read the coverage of Rust programs, of the LLVM that the pinned toolchain is built with.
+const COVERAGE: &[(&str, &str)] = &[("llvm-22", "/usr/lib/llvm-22/bin/llvm-cov")];
+
 /// Services that Debian enables with these packages.
 const SERVICES: &[(&str, &str)] = &[("containerd", "containerd"), ("prometheus", "prometheus")];
 
 /// With this file in place, installing a package starts no service.
 const POLICY: &str = "/usr/sbin/policy-rc.d";
 
-/// Installs the packages whose files are missing.
+/// Installs what the cluster needs and is missing.
 pub(super) async fn ensure(reporter: &Reporter) -> Result<()> {
-    let missing = missing();
+    packages(PACKAGES, reporter).await
+}
+
+/// Installs LLVM's tools when they are missing; gives their folder.
+///
+/// # Errors
+/// When they cannot be installed; the error names the package.
+pub async fn llvm_tools(reporter: &Reporter) -> Result<PathBuf> {
+    packages(COVERAGE, reporter).await?;
+    let folder = COVERAGE
+        .first()
+        .and_then(|(_, file)| Path::new(file).parent());
+    folder
+        .map(Path::to_owned)
+        .context("no package has LLVM's tools")
+}
+
+/// Installs the packages whose files are missing.
+async fn packages(wanted: &[(&'static str, &str)], reporter: &Reporter) -> Result<()> {
+    let missing = missing(wanted);
     if missing.is_empty() {
         return Ok(());
     }
@@ -58,7 +80,7 @@ pub(super) async fn ensure(reporter: &Reporter) -> Result<()> {
     }
     drop(policy);
     disable_services(&missing).await;
-    let still = self::missing();
+    let still = self::missing(wanted);
     if !still.is_empty() {
         bail!(
             "apt-get installed {names}, but files of {} are missing",
@@ -69,10 +91,8 @@ pub(super) async fn ensure(reporter: &Reporter) -> Result<()> {
     Ok(())
 }
 
-fn missing() -> Vec<&'static str> {
-    let absent = PACKAGES
-        .iter()
-        .filter(|(_, file)| !Path::new(file).exists());
+fn missing(wanted: &[(&'static str, &str)]) -> Vec<&'static str> {
+    let absent = wanted.iter().filter(|(_, file)| !Path::new(file).exists());
     absent.map(|(package, _)| *package).collect()
 }
 

@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 
 pub use cache::folder as cache_folder;
+pub use debian::llvm_tools;
 pub use manifests::Manifests;
 pub use programs::{MODULES, Module, Program};
 
