@@ -8,6 +8,7 @@ pub mod application;
 pub mod args;
 mod config;
 mod experiment;
+mod reconcile;
 mod rollout;
 mod run;
 mod templates;

@@ -25,6 +25,7 @@ use crate::analysis::AnalysisRuns;
 use crate::application::Applications;
 use crate::config::Config;
 use crate::experiment::Experiments;
+use crate::reconcile;
 use crate::rollout::Rollouts;
 
 /// How often it is said which caches are still missing.
@@ -147,14 +148,14 @@ pub async fn run_with_clock(
     if let Some(rollouts) = rollouts {
         let workers = config.rollout_workers;
         loops.spawn(async move {
-            rollouts.run(workers).await;
+            reconcile::run(&rollouts, workers).await;
             anyhow::Ok(())
         });
     }
     if let Some(experiments) = experiments {
         let workers = config.experiment_workers;
         loops.spawn(async move {
-            experiments.run(workers).await;
+            reconcile::run(&experiments, workers).await;
             anyhow::Ok(())
         });
     }

@@ -4,12 +4,13 @@ use kube::core::params::PropagationPolicy;
 use serde_json::{Value, json};
 use sluice_analysis::{EventKind, RunPlan};
 use sluice_crds::analysis::AnalysisRun;
-use sluice_runtime::events::{Involved, Note, ROLLOUTS_COMPONENT, Severity};
+use sluice_runtime::events::Severity;
 use sluice_runtime::kind::ANALYSIS_RUN;
 use sluice_runtime::{Must, Object, WriteError};
 
 use super::AnalysisRuns;
 use super::measure::Finished;
+use crate::reconcile;
 
 /// Carries out a decision; `finished` are the measurements that its status contains.
 pub(super) async fn act(
@@ -28,20 +29,14 @@ pub(super) async fn act(
         .as_ref()
         .map_or(Value::Null, |status| json!(status));
     let must = Must::be(&*object.uid, &*object.resource_version);
-    let executor = &runs.ctx.executor;
+    let executor = &runs.core.ctx.executor;
     let written = executor
         .status(&ANALYSIS_RUN, key, &must, &old, &json!(plan.status))
         .await?;
     runs.measurements.absorbed(key, finished);
     let mut must = must;
     if let Some(written) = written {
-        runs.freshness.wrote(
-            key,
-            &runs.runs,
-            key.clone(),
-            &written.uid,
-            &written.resource_version,
-        );
+        runs.core.wrote(key, &written);
         must.resource_version = Some(written.resource_version);
     }
     for event in &plan.events {
@@ -49,18 +44,8 @@ pub(super) async fn act(
             EventKind::Normal => Severity::Normal,
             EventKind::Warning => Severity::Warning,
         };
-        runs.ctx.events.emit(Note {
-            involved: Involved {
-                kind: ANALYSIS_RUN.clone(),
-                key: key.clone(),
-                uid: object.uid.to_string(),
-                resource_version: object.resource_version.to_string(),
-            },
-            component: ROLLOUTS_COMPONENT,
-            severity,
-            reason: event.reason.clone(),
-            message: event.message.clone(),
-        });
+        let run = reconcile::involved(&ANALYSIS_RUN, object);
+        runs.core.emit(run, severity, &event.reason, &event.message);
     }
     for request in &plan.measure {
         runs.measurements.start(object, run, request.clone());
@@ -69,8 +54,9 @@ pub(super) async fn act(
         executor
             .delete(&ANALYSIS_RUN, key, &must, PropagationPolicy::Background)
             .await?;
-        runs.freshness
-            .deleted(key, &runs.runs, key.clone(), &object.uid);
+        let core = &runs.core;
+        core.freshness
+            .deleted(key, &core.objects, key.clone(), &object.uid);
     }
     Ok(())
 }

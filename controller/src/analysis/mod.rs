@@ -19,37 +19,57 @@ mod provider;
 mod secrets;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use sluice_analysis::{Circumstances, RunPlan};
 use sluice_crds::analysis::AnalysisRun;
 use sluice_runtime::decision_log::Decision;
-use sluice_runtime::freshness::{Freshness, Gate};
 use sluice_runtime::kind::{ANALYSIS_RUN, ANALYSIS_TEMPLATE};
 use sluice_runtime::series::Family;
 use sluice_runtime::watch::WatchOptions;
-use sluice_runtime::{Cache, Context, Key, Next, Object, Queue};
-use tokio::time::Instant;
+use sluice_runtime::{Context, Key, Kind, Next, Object, Queue};
 
 use crate::config::Config;
+use crate::reconcile::{self, Core, Reconcile};
 use job_watch::JobWatch;
 use measure::Measurements;
 use provider::Providers;
 
 /// Name under which the cache of runs is known; the Rollout loop uses the same one.
 pub(crate) const USAGE: &str = "rollouts";
-const KIND: &str = "AnalysisRun";
-const SHORTEST_WAIT: Duration = Duration::from_millis(20);
 
 /// The loop.
 pub(crate) struct AnalysisRuns {
-    ctx: Context,
-    queue: Queue<Key>,
-    runs: Arc<Cache>,
-    freshness: Freshness,
+    core: Core,
     measurements: Measurements,
     jobs: JobWatch,
-    resync: Duration,
+}
+
+impl Reconcile for AnalysisRuns {
+    const KIND: &'static Kind = &ANALYSIS_RUN;
+    const FAMILIES: &'static [Family] = &[
+        Family::AnalysisRunReconcile,
+        Family::AnalysisRunReconcileError,
+    ];
+
+    fn core(&self) -> &Core {
+        &self.core
+    }
+
+    async fn pass(&self, object: &Arc<Object>) -> Next {
+        match object.decode::<AnalysisRun>() {
+            Ok(run) => self.decide_and_act(object, run).await,
+            Err(error) => {
+                // The Rollout that owns it counts it as inconclusive and says why.
+                tracing::warn!(run = %object.key, %error, "the AnalysisRun cannot be read");
+                Next::Done
+            }
+        }
+    }
+
+    /// Stops measuring as well.
+    fn forget(&self, key: &Key) {
+        self.measurements.forget(key);
+    }
 }
 
 impl AnalysisRuns {
@@ -74,57 +94,21 @@ impl AnalysisRuns {
             ctx.caches.get(&ANALYSIS_TEMPLATE, USAGE),
         );
         Arc::new(Self {
-            ctx: ctx.clone(),
             measurements: Measurements::new(ctx, &queue, providers),
             jobs: JobWatch::default(),
-            queue,
-            runs,
-            freshness: Freshness::default(),
-            resync: config.resync,
+            core: Core::new(ctx, queue, &runs, config.resync),
         })
     }
 
-    /// Works on runs until the context's `stop`, then finishes what is under way.
-    pub(crate) async fn run(self: Arc<Self>, workers: usize) {
-        let this = Arc::clone(&self);
-        self.queue
-            .run(workers, self.ctx.stop.clone(), move |key| {
-                let this = Arc::clone(&this);
-                async move { this.reconcile(&key).await }
-            })
-            .await;
+    /// Works on runs until the context's `stop`, then finishes what is under way, and measures no more.
+    pub(crate) async fn run(self: &Arc<Self>, workers: usize) {
+        reconcile::run(self, workers).await;
         self.measurements.end();
     }
 
-    async fn reconcile(&self, key: &Key) -> Next {
-        let Some(object) = self.runs.get(key).filter(|object| !object.deleting) else {
-            self.forget(key);
-            return Next::Done;
-        };
-        if let Gate::Stale(wait) = self.freshness.check(&self.ctx.api, key).await {
-            return Next::After(wait);
-        }
-        let object = self.runs.get(key).unwrap_or(object);
-        let started = Instant::now();
-        let next = match object.decode::<AnalysisRun>() {
-            Ok(run) => self.pass(&object, run).await,
-            Err(error) => {
-                // The Rollout that owns it counts it as inconclusive and says why.
-                tracing::warn!(run = %key, %error, "the AnalysisRun cannot be read");
-                Next::Done
-            }
-        };
-        let objects = &self.ctx.metrics.objects;
-        objects.observe(Family::AnalysisRunReconcile, key, started.elapsed());
-        if next == Next::Retry {
-            objects.count(Family::AnalysisRunReconcileError, key, &[]);
-        }
-        next
-    }
-
     /// Takes in what was measured, decides once, and acts on it.
-    async fn pass(&self, object: &Object, run: AnalysisRun) -> Next {
-        let now = self.ctx.clock.now();
+    async fn decide_and_act(&self, object: &Object, run: AnalysisRun) -> Next {
+        let now = self.core.ctx.clock.now();
         let key = &object.key;
         let finished = self.measurements.finished(key, &object.uid);
         let mut working = run.clone();
@@ -147,7 +131,8 @@ impl AnalysisRuns {
             events.extend(plan.events);
             reasons.extend(plan.reasons);
         }
-        self.jobs.hurry(&self.ctx, &self.queue, &mut working);
+        self.jobs
+            .hurry(&self.core.ctx, &self.core.queue, &mut working);
         let in_flight = self.measurements.in_flight(key, &object.uid);
         let mut plan: RunPlan = sluice_analysis::decide(&working, &in_flight, now);
         events.append(&mut plan.events);
@@ -164,20 +149,13 @@ impl AnalysisRuns {
                 .map_or_else(ToString::to_string, |()| "done".to_owned()),
             wake_at: plan.wake_at,
         };
-        tracing::debug!(run = %key, reasons = ?decision.reasons, effects = ?decision.effects, "decided");
-        self.ctx.decisions.record(KIND, key, decision);
+        self.core.decided(&ANALYSIS_RUN, key, decision);
         match outcome {
-            Ok(()) => {
-                let wake = plan
-                    .wake_at
-                    .map(|at| self.ctx.clock.until(at).max(SHORTEST_WAIT));
-                match wake {
-                    Some(wake) => Next::After(wake.min(self.resync)),
-                    // A finished run without an end of its life has nothing to come back for.
-                    None if in_flight.is_empty() && plan.measure.is_empty() => Next::Done,
-                    None => Next::After(self.resync),
-                }
+            // A finished run without an end of its life has nothing to come back for.
+            Ok(()) if plan.wake_at.is_none() && in_flight.is_empty() && plan.measure.is_empty() => {
+                Next::Done
             }
+            Ok(()) => Next::After(self.core.until_next(key, plan.wake_at)),
             Err(error) if error.is_transient() => {
                 tracing::debug!(run = %key, %error, "observing again");
                 Next::Retry
@@ -187,17 +165,5 @@ impl AnalysisRuns {
                 Next::Retry
             }
         }
-    }
-
-    /// Drops what is remembered of a run that is gone, and stops measuring for it.
-    fn forget(&self, key: &Key) {
-        self.measurements.forget(key);
-        self.freshness.forget(key);
-        self.ctx.decisions.forget(KIND, key);
-        let families = [
-            Family::AnalysisRunReconcile,
-            Family::AnalysisRunReconcileError,
-        ];
-        self.ctx.metrics.objects.forget(key, &families);
     }
 }

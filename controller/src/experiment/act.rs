@@ -54,8 +54,8 @@ pub(super) async fn act(
 ) -> Result<(), Stopped> {
     let cache = |kind: &Kind| cache_of(experiments, kind);
     let writer = Writer {
-        ctx: &experiments.ctx,
-        freshness: &experiments.freshness,
+        ctx: &experiments.core.ctx,
+        freshness: &experiments.core.freshness,
         work: &observed.object,
         cache: &cache,
     };
@@ -85,7 +85,9 @@ pub(super) async fn act(
                 resource_version: String::new(),
             };
             let severity = severity(event.kind);
-            experiments.emit_about(rollout, severity, event.reason, &event.message);
+            experiments
+                .core
+                .emit(rollout, severity, event.reason, &event.message);
         }
     }
     Ok(())
@@ -124,16 +126,12 @@ async fn status(
     let old = before.map_or(Value::Null, |status| json!(status));
     let object = &observed.object;
     let must = Must::be(&*object.uid, &*object.resource_version);
-    let executor = &experiments.ctx.executor;
+    let executor = &experiments.core.ctx.executor;
     let written = executor
         .status(&EXPERIMENT, &object.key, &must, &old, &json!(plan.status))
         .await?;
     if let Some(written) = written {
-        let (work, cache) = (&object.key, &experiments.watches.experiments);
-        let (uid, version) = (&written.uid, &written.resource_version);
-        experiments
-            .freshness
-            .wrote(work, cache, work.clone(), uid, version);
+        experiments.core.wrote(&object.key, &written);
     }
     Ok(())
 }

@@ -15,7 +15,6 @@ mod info;
 mod observe;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -23,34 +22,49 @@ use sluice_crds::decode::DecodeError;
 use sluice_rollout::Settings;
 use sluice_rollout::experiment::Refused;
 use sluice_runtime::decision_log::Decision;
-use sluice_runtime::events::{Involved, Note, ROLLOUTS_COMPONENT, Severity};
-use sluice_runtime::freshness::{Freshness, Gate};
+use sluice_runtime::events::Severity;
 use sluice_runtime::kind::EXPERIMENT;
 use sluice_runtime::series::Family;
-use sluice_runtime::{Context, Key, Must, Next, Object, Queue, WriteError};
-use tokio::time::Instant;
+use sluice_runtime::{Context, Key, Kind, Must, Next, Object, Queue, WriteError};
 
 use crate::config::Config;
+use crate::reconcile::{self, Core, NOT_YET, Reconcile};
 use act::Stopped;
 use observe::{Observed, Sight, Watches};
 
 /// Name under which the caches are known; the Rollout loop uses the same ones.
 const USAGE: &str = crate::analysis::USAGE;
-const KIND: &str = "Experiment";
-const SHORTEST_WAIT: Duration = Duration::from_millis(20);
-/// How long an object that is not observable yet is left alone.
-const NOT_YET: Duration = Duration::from_millis(50);
 /// Refusals that one pass takes in; each is another object.
 const REFUSALS: usize = 32;
 
 /// The loop.
 pub(crate) struct Experiments {
-    ctx: Context,
-    queue: Queue<Key>,
+    core: Core,
     watches: Watches,
-    freshness: Freshness,
     settings: Settings,
-    resync: Duration,
+}
+
+impl Reconcile for Experiments {
+    const KIND: &'static Kind = &EXPERIMENT;
+    const FAMILIES: &'static [Family] = &[
+        Family::ExperimentReconcile,
+        Family::ExperimentReconcileError,
+    ];
+
+    fn core(&self) -> &Core {
+        &self.core
+    }
+
+    async fn pass(&self, object: &Arc<Object>) -> Next {
+        match observe::observe(&self.watches, object) {
+            Sight::NotYet => Next::After(NOT_YET),
+            Sight::Unreadable(why) => self.failed(object, &why),
+            Sight::Malformed(error) => self.report_malformed(object, &error).await,
+            Sight::Complete(observed) => self.decide_and_act(&observed).await,
+        }
+    }
+
+    fn forget(&self, _key: &Key) {}
 }
 
 impl Experiments {
@@ -60,61 +74,19 @@ impl Experiments {
         let watches = Watches::start(&ctx.caches, &queue, config);
         info::register(&ctx.metrics, &watches.experiments);
         Arc::new(Self {
-            ctx: ctx.clone(),
-            queue,
+            core: Core::new(ctx, queue, &watches.experiments, config.resync),
             watches,
-            freshness: Freshness::default(),
             settings: Settings {
                 instance_id: config.instance_id.clone(),
             },
-            resync: config.resync,
         })
     }
 
-    /// Works on Experiments until the context's `stop`, then finishes what is under way.
-    pub(crate) async fn run(self: Arc<Self>, workers: usize) {
-        let this = Arc::clone(&self);
-        self.queue
-            .run(workers, self.ctx.stop.clone(), move |key| {
-                let this = Arc::clone(&this);
-                async move { this.reconcile(&key).await }
-            })
-            .await;
-    }
-
-    async fn reconcile(&self, key: &Key) -> Next {
-        let Some(object) = self.watches.experiments.get(key) else {
-            self.forget(key);
-            return Next::Done;
-        };
-        if object.deleting {
-            return Next::Done;
-        }
-        if let Gate::Stale(wait) = self.freshness.check(&self.ctx.api, key).await {
-            return Next::After(wait);
-        }
-        // The gate may have read the object anew.
-        let object = self.watches.experiments.get(key).unwrap_or(object);
-        let started = Instant::now();
-        let next = match observe::observe(&self.watches, &object) {
-            Sight::NotYet => return Next::After(NOT_YET),
-            Sight::Unreadable(why) => self.failed(&object, &why),
-            Sight::Malformed(error) => self.report_malformed(&object, &error).await,
-            Sight::Complete(observed) => self.pass(&observed).await,
-        };
-        let objects = &self.ctx.metrics.objects;
-        objects.observe(Family::ExperimentReconcile, key, started.elapsed());
-        if next == Next::Retry {
-            objects.count(Family::ExperimentReconcileError, key, &[]);
-        }
-        next
-    }
-
     /// Decides and acts; decides again with what the API refused.
-    async fn pass(&self, observed: &Observed) -> Next {
+    async fn decide_and_act(&self, observed: &Observed) -> Next {
         let mut refused: Vec<Refused> = Vec::new();
         loop {
-            let now = self.ctx.clock.now();
+            let now = self.core.ctx.clock.now();
             let plan = observed.decide(&self.settings, &refused, now);
             let outcome = act::act(self, observed, &plan).await;
             let decision = Decision {
@@ -128,15 +100,9 @@ impl Experiments {
                 wake_at: plan.wake_at,
             };
             let key = &observed.object.key;
-            tracing::debug!(experiment = %key, reasons = ?decision.reasons, effects = ?decision.effects, "decided");
-            self.ctx.decisions.record(KIND, key, decision);
+            self.core.decided(&EXPERIMENT, key, decision);
             return match outcome {
-                Ok(()) => {
-                    let wake = plan
-                        .wake_at
-                        .map(|at| self.ctx.clock.until(at).max(SHORTEST_WAIT));
-                    Next::After(wake.unwrap_or(self.resync).min(self.resync))
-                }
+                Ok(()) => Next::After(self.core.until_next(key, plan.wake_at)),
                 Err(Stopped::Refused(one)) if refused.len() < REFUSALS => {
                     refused.push(one);
                     continue;
@@ -156,42 +122,24 @@ impl Experiments {
 
     /// Emits an Event about an Experiment.
     fn emit(&self, object: &Object, severity: Severity, reason: &str, message: &str) {
-        let involved = Involved {
-            kind: EXPERIMENT.clone(),
-            key: object.key.clone(),
-            uid: object.uid.to_string(),
-            resource_version: object.resource_version.to_string(),
-        };
-        self.emit_about(involved, severity, reason, message);
-    }
-
-    fn emit_about(&self, involved: Involved, severity: Severity, reason: &str, message: &str) {
-        self.ctx.events.emit(Note {
-            involved,
-            component: ROLLOUTS_COMPONENT,
-            severity,
-            reason: reason.to_owned(),
-            message: message.to_owned(),
-        });
+        let experiment = reconcile::involved(&EXPERIMENT, object);
+        self.core.emit(experiment, severity, reason, message);
     }
 
     /// Writes a condition that names the field which cannot be decoded, unless it is there.
     async fn report_malformed(&self, object: &Object, error: &DecodeError) -> Next {
         let value = object.value();
         let old = value.get("status").cloned().unwrap_or(Value::Null);
-        let new = with_condition(&old, error, self.ctx.clock.now());
+        let new = with_condition(&old, error, self.core.ctx.clock.now());
         let must = Must::be(&*object.uid, &*object.resource_version);
-        let executor = &self.ctx.executor;
+        let executor = &self.core.ctx.executor;
         match executor
             .status(&EXPERIMENT, &object.key, &must, &old, &new)
             .await
         {
             Ok(None) | Err(WriteError::Conflict(_) | WriteError::Gone(_)) => {}
             Ok(Some(written)) => {
-                let target = object.key.clone();
-                let (uid, version) = (&written.uid, &written.resource_version);
-                self.freshness
-                    .wrote(&object.key, &self.watches.experiments, target, uid, version);
+                self.core.wrote(&object.key, &written);
                 let message = format!("{}: {}", error.field, error.reason);
                 self.emit(object, Severity::Warning, "InvalidSpec", &message);
             }
@@ -199,17 +147,6 @@ impl Experiments {
         }
         // Only a change of the object can help.
         Next::Done
-    }
-
-    /// Drops what is remembered of an Experiment that is gone.
-    fn forget(&self, key: &Key) {
-        self.freshness.forget(key);
-        self.ctx.decisions.forget(KIND, key);
-        let families = [
-            Family::ExperimentReconcile,
-            Family::ExperimentReconcileError,
-        ];
-        self.ctx.metrics.objects.forget(key, &families);
     }
 }
 

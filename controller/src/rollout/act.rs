@@ -56,8 +56,8 @@ pub(crate) async fn act(
 ) -> Result<(), Stopped> {
     let cache = |kind: &Kind| cache_of(rollouts, kind);
     let writer = Writer {
-        ctx: &rollouts.ctx,
-        freshness: &rollouts.freshness,
+        ctx: &rollouts.core.ctx,
+        freshness: &rollouts.core.freshness,
         work: &observed.object,
         cache: &cache,
     };
@@ -116,5 +116,5 @@ fn cache_of(rollouts: &Rollouts, kind: &Kind) -> Option<Arc<Cache>> {
         .into_iter()
         .find(|(known, _)| *known == kind)
         .map(|(_, cache)| Arc::clone(cache))
-        .or_else(|| Watches::named_if_started(&rollouts.ctx.caches, kind))
+        .or_else(|| Watches::named_if_started(&rollouts.core.ctx.caches, kind))
 }

@@ -19,9 +19,10 @@ impl Rollouts {
             field: error.field.clone(),
             message: error.reason.clone(),
         };
-        let new = with_condition(&old, object, &error, self.ctx.clock.now());
+        let new = with_condition(&old, object, &error, self.core.ctx.clock.now());
         let must = Must::be(&*object.uid, &*object.resource_version);
         match self
+            .core
             .ctx
             .executor
             .status(&ROLLOUT, &object.key, &must, &old, &new)
@@ -29,10 +30,7 @@ impl Rollouts {
         {
             Ok(None) => {}
             Ok(Some(written)) => {
-                let target = object.key.clone();
-                let (uid, version) = (&written.uid, &written.resource_version);
-                self.freshness
-                    .wrote(&object.key, &self.watches.rollouts, target, uid, version);
+                self.core.wrote(&object.key, &written);
                 let message = validation::condition_message(&object.key.name, &error);
                 self.emit(
                     object,

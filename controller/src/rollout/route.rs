@@ -28,7 +28,7 @@ pub(crate) async fn set_traffic(
         write(rollouts, observed, &edit).await?;
     }
     // Canary Ingresses of a spec before the present one.
-    if let Some(ingresses) = Watches::named_if_started(&rollouts.ctx.caches, &INGRESS) {
+    if let Some(ingresses) = Watches::named_if_started(&rollouts.core.ctx.caches, &INGRESS) {
         let owned: Vec<Value> = ingresses
             .owned_by(&observed.object.uid)
             .iter()
@@ -46,7 +46,7 @@ async fn write(rollouts: &Rollouts, observed: &Observed, edit: &RouteEdit) -> Re
     let object = edit.object();
     let kind = kind_of(object);
     let key = Key::new(&object.namespace, &object.name);
-    let executor = &rollouts.ctx.executor;
+    let executor = &rollouts.core.ctx.executor;
     let written = match edit {
         // The fence is part of the patch.
         RouteEdit::Patch {
@@ -81,10 +81,11 @@ async fn write(rollouts: &Rollouts, observed: &Observed, edit: &RouteEdit) -> Re
             let deleted = executor
                 .delete(&kind, &key, &must, PropagationPolicy::Background)
                 .await?;
-            if let Some(cache) = Watches::named_if_started(&rollouts.ctx.caches, &kind)
+            if let Some(cache) = Watches::named_if_started(&rollouts.core.ctx.caches, &kind)
                 && deleted == Deleted::Gone
             {
                 rollouts
+                    .core
                     .freshness
                     .deleted(&observed.object.key, &cache, key, uid);
             }
@@ -93,9 +94,10 @@ async fn write(rollouts: &Rollouts, observed: &Observed, edit: &RouteEdit) -> Re
         }
     }?;
     tracing::info!(rollout = %observed.object.key, edit = edit.summary(), "route written");
-    if let Some(cache) = Watches::named_if_started(&rollouts.ctx.caches, &kind) {
+    if let Some(cache) = Watches::named_if_started(&rollouts.core.ctx.caches, &kind) {
         let work = &observed.object.key;
         rollouts
+            .core
             .freshness
             .wrote(work, &cache, key, &written.uid, &written.resource_version);
     }
