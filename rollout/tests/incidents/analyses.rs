@@ -64,7 +64,10 @@ fn r15_an_analysis_is_not_begun_beside_a_canary_that_lacks_pods() {
         assert_eq!((cluster.runs.len(), cluster.step()), (0, 0));
         cluster.few.clear();
         cluster.settle();
-        assert_eq!((cluster.runs.len(), cluster.stable().as_str()), (1, "web:2"));
+        assert_eq!(
+            (cluster.runs.len(), cluster.stable().as_str()),
+            (1, "web:2")
+        );
     }
 }
 

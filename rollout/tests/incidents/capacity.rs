@@ -39,7 +39,10 @@ fn r01_the_old_set_stays_while_the_stable_service_selects_it() {
             .insert("web-stable".to_owned(), stable.clone());
         assert_eq!(cluster.pods("web:1"), 4, "{}", cluster.describe());
     });
-    assert_eq!((cluster.stable().as_str(), cluster.weight()), ("web:2", 100));
+    assert_eq!(
+        (cluster.stable().as_str(), cluster.weight()),
+        ("web:2", 100)
+    );
     cluster.run_until("gone", |cluster| cluster.pods("web:1") == 0);
     assert_eq!(cluster.selected("web-stable"), "web:2");
 }

@@ -21,13 +21,19 @@ fn routes_exist_from_their_step_on_in_the_order_of_managed_routes() {
         { "pause": {} }, { "setHeaderRoute": { "name": "beta" } }, { "pause": {} }
     ]);
     let mut cluster = at_pause(steps);
-    assert_eq!((shown_routes(&cluster), cluster.weight()), (vec!["beta"], 0));
+    assert_eq!(
+        (shown_routes(&cluster), cluster.weight()),
+        (vec!["beta"], 0)
+    );
     cluster.promote();
     cluster.settle();
     assert_eq!(shown_routes(&cluster), ["urgent", "beta"]);
     cluster.promote();
     cluster.settle();
-    assert_eq!((shown_routes(&cluster), cluster.step()), (vec!["urgent"], 6));
+    assert_eq!(
+        (shown_routes(&cluster), cluster.step()),
+        (vec!["urgent"], 6)
+    );
     cluster.promote();
     cluster.run_until("promoted", |cluster| cluster.phase() == "Healthy");
     assert_eq!(
@@ -75,7 +81,10 @@ fn a_full_promotion_and_the_way_back_to_stable_take_the_routes_away() {
 fn a_header_step_before_the_canary_has_pods_is_passed_and_made_up_for() {
     let steps = json!([header_step("beta", "yes"), { "setWeight": 25 }, { "pause": {} }]);
     let cluster = at_pause(steps);
-    assert_eq!((shown_routes(&cluster), cluster.weight()), (vec!["beta"], 25));
+    assert_eq!(
+        (shown_routes(&cluster), cluster.weight()),
+        (vec!["beta"], 25)
+    );
 }
 
 #[test]

@@ -87,7 +87,10 @@ pub(crate) fn read(root: &Path) -> Result<Vec<Mutation>> {
     let mut paths = Vec::new();
     for entry in fs::read_dir(&folder).with_context(|| folder.display().to_string())? {
         let path = entry?.path();
-        if path.extension().is_some_and(|extension| extension == "yaml") {
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "yaml")
+        {
             paths.push(path);
         }
     }
@@ -99,10 +102,12 @@ pub(crate) fn read(root: &Path) -> Result<Vec<Mutation>> {
         let file: File = serde_saphyr::from_str(&text).with_context(|| shown.clone())?;
         let package = package(root, &file.folder)?;
         for entry in file.mutations {
-            let (binary, name) = entry
-                .caught_by
-                .split_once(' ')
-                .with_context(|| format!("{shown}: caughtBy of {} is a test binary and a test", entry.id))?;
+            let (binary, name) = entry.caught_by.split_once(' ').with_context(|| {
+                format!(
+                    "{shown}: caughtBy of {} is a test binary and a test",
+                    entry.id
+                )
+            })?;
             all.push(Mutation {
                 caught_by: Test {
                     folder: file.folder.clone(),

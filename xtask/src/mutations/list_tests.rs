@@ -90,8 +90,12 @@ fn every_test_that_catches_exists_and_has_the_number_of_the_defect() {
             }
         };
         let name = caught_by.name.rsplit("::").next().unwrap();
-        let mut homes = files.iter().filter(|(_, text)| incidents(text).iter().any(|it| it == name));
-        let (path, _) = homes.next().unwrap_or_else(|| panic!("{id}: no test {name}"));
+        let mut homes = files
+            .iter()
+            .filter(|(_, text)| incidents(text).iter().any(|it| it == name));
+        let (path, _) = homes
+            .next()
+            .unwrap_or_else(|| panic!("{id}: no test {name}"));
         assert!(homes.next().is_none(), "{id}: {name} is there twice");
         if let Some((module, _)) = caught_by.name.split_once("::") {
             let stem = path.file_stem().unwrap().to_string_lossy();
@@ -108,7 +112,15 @@ fn every_incident_has_a_defect_that_it_catches_and_a_row_in_the_documentation() 
     let caught: BTreeSet<String> = read(&root)
         .unwrap()
         .into_iter()
-        .map(|mutation| mutation.caught_by.name.rsplit("::").next().unwrap().to_owned())
+        .map(|mutation| {
+            mutation
+                .caught_by
+                .name
+                .rsplit("::")
+                .next()
+                .unwrap()
+                .to_owned()
+        })
         .collect();
     let all = all_incidents();
     assert!(all.len() > 40, "{all:?}");
@@ -117,10 +129,16 @@ fn every_incident_has_a_defect_that_it_catches_and_a_row_in_the_documentation() 
     let documentation = fs::read_to_string(root.join("docs/testing.md")).unwrap();
     for number in 1..=30 {
         let row = format!("| R{number} |");
-        assert!(documentation.contains(&row), "docs/testing.md: no row {row}");
+        assert!(
+            documentation.contains(&row),
+            "docs/testing.md: no row {row}"
+        );
     }
     for name in &all {
-        assert!(documentation.contains(name.as_str()), "docs/testing.md: {name}");
+        assert!(
+            documentation.contains(name.as_str()),
+            "docs/testing.md: {name}"
+        );
     }
     for mutation in read(&root).unwrap() {
         let id = mutation.id;
@@ -131,7 +149,10 @@ fn every_incident_has_a_defect_that_it_catches_and_a_row_in_the_documentation() 
 #[test]
 fn a_number_chooses_its_defects_and_no_others() {
     assert!(is_chosen("R7-inherited-weight", Some("r7")));
-    assert!(is_chosen("R7-inherited-weight", Some("R7-inherited-weight")));
+    assert!(is_chosen(
+        "R7-inherited-weight",
+        Some("R7-inherited-weight")
+    ));
     assert!(is_chosen("R7-inherited-weight", None));
     assert!(!is_chosen("R17-missing-workload", Some("R7")));
     assert!(!is_chosen("R10-maximum", Some("R1")));
@@ -145,6 +166,11 @@ fn a_text_that_is_there_twice_is_refused() {
         replace: "y".to_owned(),
     };
     assert_eq!(edit.apply("a x b").unwrap(), "a y b");
-    assert!(edit.apply("x x").unwrap_err().to_string().contains("2 times"));
+    assert!(
+        edit.apply("x x")
+            .unwrap_err()
+            .to_string()
+            .contains("2 times")
+    );
     assert!(edit.apply("a").unwrap_err().to_string().contains("0 times"));
 }
