@@ -91,10 +91,10 @@ fn r11_a_weight_comes_after_the_pods_and_the_service_that_it_is_for() {
 /// argo-rollouts#3898, #4307, #4831: header routes outlived the canary that they led to.
 #[test]
 fn r12_the_first_effect_of_an_abort_takes_routes_and_weight_away() {
-    for weight in [0, 25] {
-        let steps = json!([
-            { "setCanaryScale": { "replicas": 1 } }, { "setWeight": weight }, header_step("beta", "yes"), { "pause": {} }
-        ]);
+    let scale = json!({ "setCanaryScale": { "replicas": 1 } });
+    let beta = header_step("beta", "yes");
+    for (weight, first, second) in [(0, &scale, &beta), (25, &scale, &beta), (25, &beta, &scale)] {
+        let steps = json!([first, { "setWeight": weight }, second, { "pause": {} }]);
         let mut cluster = with_managed_routes(steps);
         cluster.set_image("web:2");
         cluster.settle();

@@ -1,7 +1,9 @@
 //! A copy of the checkout, in which the defects are: the checkout itself is never touched.
 //!
 //! It holds what Git tracks, as it is in the working tree, and stays beside the build output: only files that differ are
-//! written again, so that cargo builds again only what changed.
+//! written again, so that cargo builds again only what changed. Its crates have another version than those of the
+//! checkout: what cargo builds of a crate is named after its name and version wherever it lies, so that otherwise a build
+//! of the checkout could use what was built of a defect.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -13,6 +15,9 @@ use serde_json::Value;
 use sluice_e2e::command::Command;
 
 use super::list::Mutation;
+
+/// The version of the crates in the copy.
+const VERSION: &str = "0.0.0-mutations";
 
 /// The copy, and where it comes from.
 pub(crate) struct Copy {
@@ -79,7 +84,10 @@ impl Copy {
 
     fn restore(&self, file: &str) -> Result<()> {
         let (from, to) = (self.from.join(file), self.root.join(file));
-        let wanted = fs::read(&from).with_context(|| from.display().to_string())?;
+        let mut wanted = fs::read(&from).with_context(|| from.display().to_string())?;
+        if file == "Cargo.toml" {
+            wanted = with_version(&String::from_utf8(wanted)?)?.into_bytes();
+        }
         if fs::read(&to).is_ok_and(|present| present == wanted) {
             return Ok(());
         }
@@ -106,6 +114,17 @@ impl Copy {
     }
 }
 
+/// The manifest of the workspace with the version of the copy.
+fn with_version(manifest: &str) -> Result<String> {
+    let (before, rest) = manifest
+        .split_once("\nversion = \"")
+        .context("the Cargo.toml of the workspace gives its crates no version")?;
+    let (_, after) = rest
+        .split_once('"')
+        .context("the version in the Cargo.toml of the workspace has no end")?;
+    Ok(format!("{before}\nversion = \"{VERSION}\"{after}"))
+}
+
 /// The folder that cargo builds into, so that what is built already is not built again.
 ///
 /// # Errors
@@ -122,4 +141,17 @@ pub(crate) async fn target_directory(root: &Path) -> Result<PathBuf> {
     Ok(PathBuf::from(
         folder.context("cargo metadata names no target_directory")?,
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_version_of_the_copy_is_another_one() {
+        let manifest = "[workspace.package]\nversion = \"0.1.0\"\nedition = \"2024\"\n";
+        let changed = "[workspace.package]\nversion = \"0.0.0-mutations\"\nedition = \"2024\"\n";
+        assert_eq!(with_version(manifest).unwrap(), changed);
+        assert!(with_version("[workspace]\n").is_err());
+    }
 }
