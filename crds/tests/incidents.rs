@@ -1,10 +1,5 @@
 //! R28: what happened elsewhere with the definitions themselves; see `docs/testing.md`.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "a test says no more than where it failed"
-)]
-
 /// Upstream's definitions cannot be applied by a client that keeps the last applied object in an annotation: annotations
 /// of one object may have 262,144 bytes together.
 #[test]

@@ -6,6 +6,9 @@ use sluice_analysis::template::Templates;
 use crate::fixtures::Cluster;
 use crate::fixtures::scenes::{measured_beside_the_steps, referring};
 
+/// Takes something away.
+type Take = fn(&mut Cluster);
+
 /// argo-rollouts#4208: the workload that the template comes from was deleted, and the controller went down with it.
 #[test]
 fn r17_a_workload_that_is_missing_is_named_and_nothing_moves() {
@@ -26,7 +29,7 @@ fn r17_a_workload_that_is_missing_is_named_and_nothing_moves() {
 /// The rest of that kind: one thing after the other is taken away in the middle of an update.
 #[test]
 fn r17_whatever_is_taken_away_the_pods_that_serve_stay() {
-    let absent: [(&str, fn(&mut Cluster)); 9] = [
+    let absent: [(&str, Take); 9] = [
         ("services", |cluster| cluster.services.clear()),
         ("routers", |cluster| cluster.routes.clear()),
         ("templates", |cluster| cluster.templates = Templates::new()),

@@ -23,8 +23,8 @@ fn r15_an_analysis_that_was_ended_before_it_measured_has_not_succeeded() {
     );
 }
 
-/// argo-rollouts#3873: an update went on with an analysis in the background that was neither good nor bad, and nothing
-/// was measured any more.
+/// argo-rollouts#3873: an inconclusive analysis in the background is no success. It waits for a person, and who goes on is
+/// not left without a measurement.
 #[test]
 fn r15_going_on_from_an_inconclusive_background_analysis_measures_again() {
     let mut cluster = measured_beside_the_steps();

@@ -60,7 +60,7 @@ fn r05_the_pods_of_an_abort_go_after_the_traffic() {
     assert_eq!((cluster.weight(), cluster.pods("web:1")), (0, 4));
 }
 
-/// argo-rollouts#3272: a new size that came together with a new template was taken for a mere change of size.
+/// argo-rollouts#3272: a new size and a new template came in one change. Neither may hide the other.
 #[test]
 fn r08_a_new_size_with_a_new_template_goes_through_the_steps() {
     for (routed, before, after, sizes) in [

@@ -37,8 +37,8 @@ fn r02_the_canary_service_does_not_flap() {
     assert_eq!(moves(&cluster), ["select web-canary web:1"]);
 }
 
-/// argo-rollouts#3354, #4534: a release that came before the one before had ended took its pods away under the traffic, or
-/// inherited its weight.
+/// argo-rollouts#3354, #4534: downtime with a release that came before the one before had ended. It may neither take that
+/// one's pods away under the traffic nor inherit its weight.
 #[test]
 fn r07_a_second_release_before_the_first_has_ended_gets_traffic_only_after_that_has_lost_it() {
     let mut cluster = paused_at_half();

@@ -1,10 +1,10 @@
 //! `workloadRef`: the template of a Deployment, and what becomes of its pods.
 
-use serde_json::{Value, json};
+use serde_json::json;
 use sluice_crds::names;
 
+use crate::fixtures::Cluster;
 use crate::fixtures::scenes::{deployment, referring};
-use crate::fixtures::{Cluster, rollout};
 
 fn of_deployment(cluster: &Cluster) -> i64 {
     cluster.workload.as_ref().unwrap()["spec"]["replicas"]
