@@ -361,6 +361,20 @@ mod tests {
         );
     }
 
+    /// argo-rollouts#4768: controllers of different instances took the same Lease, and only one of them worked.
+    #[test]
+    fn r18_each_instance_has_a_lease_of_its_own() {
+        let name = |arguments: &[&str]| {
+            let config = given(arguments).args.config("own", "host").unwrap();
+            config.lease_name()
+        };
+        assert_eq!(name(&[]), "argo-rollouts-controller-lock");
+        assert_eq!(
+            name(&["--instance-id", "blue"]),
+            "argo-rollouts-controller-lock-blue"
+        );
+    }
+
     #[test]
     fn each_loop_can_run_alone() {
         let config = given(&["--controllers", "analysis"])

@@ -204,8 +204,9 @@ fn render(page: &mut Page, name: &str, labels: &[(&str, &str)], series: &Series)
 mod tests {
     use super::*;
 
+    /// argo-rollouts#2115, #2851, #3929, #4571: memory grew with every name that was ever seen.
     #[test]
-    fn series_of_an_object_go_away_with_it() {
+    fn r19_series_of_an_object_go_away_with_it() {
         let series = ObjectSeries::default();
         let key = Key::new("n", "web");
         series.count(

@@ -41,8 +41,9 @@ fn overlaid(target: &Value, live: &Value, rollout: &Rollout) -> Value {
     target
 }
 
+/// argo-cd#22151, the Gateway API plugin's #207: the sync loop put back what the controller of rollouts had written.
 #[test]
-fn weights_come_from_the_cluster_and_everything_else_from_git() {
+fn r27_weights_come_from_the_cluster_and_everything_else_from_git() {
     let mut live = route(json!([
         {"backendRefs": backends(90, 10, 0), "filters": ["old"], "matches": ["defaulted"]},
     ]));

@@ -8,7 +8,7 @@ use sluice_e2e::cluster::{self, Cluster};
 use sluice_e2e::demo::screen::{Line, Terminal, Tone};
 use sluice_e2e::demo::stage::{SYSTEM, Stage};
 use sluice_e2e::demo::{picture, story};
-use sluice_e2e::install::{self, Profile};
+use sluice_e2e::install::{self, Profile, Program};
 use sluice_e2e::product::deploy;
 use sluice_e2e::progress::{Reporter, seconds};
 

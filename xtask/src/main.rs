@@ -9,6 +9,7 @@ mod discover_pods;
 mod generate;
 mod install;
 mod layers;
+mod mutations;
 mod scenarios;
 mod serve_git;
 mod soak;
@@ -43,7 +44,7 @@ enum Command {
     /// Keep Prometheus' list of pods; started by the cluster.
     #[command(hide = true)]
     DiscoverPods(discover_pods::Arguments),
-    /// Play random schedules in the simulation, for minutes or hours.
+    /// Play random schedules in the simulation, for minutes or hours; or put known defects back and see tests fail.
     Soak(soak::Arguments),
     /// Serve Git repositories over HTTP; started by the cluster.
     #[command(hide = true)]
@@ -71,7 +72,7 @@ fn main() -> ExitCode {
             Command::Cluster(arguments) => cluster::run(arguments).await,
             Command::Install(arguments) => install::run(arguments).await,
             Command::DiscoverPods(arguments) => discover_pods::run(arguments).await,
-            Command::Soak(arguments) => soak::run(&arguments),
+            Command::Soak(arguments) => soak::run(&arguments).await,
             Command::ServeGit(arguments) => serve_git::run(arguments).await,
         }
     });

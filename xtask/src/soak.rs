@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use sluice_simulation::soak;
 
+use crate::mutations;
+
 /// Arguments of `cargo xtask soak`.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
@@ -15,13 +17,18 @@ pub(crate) struct Arguments {
     /// First seed; another one gives other schedules.
     #[arg(long, default_value_t = 1_000_000)]
     from: u64,
+    #[command(flatten)]
+    mutations: mutations::Choice,
 }
 
 /// Runs the subcommand.
 ///
 /// # Errors
-/// Never; a broken promise is an exit code, after the schedule that broke it was printed.
-pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
+/// A broken promise is an exit code, after the schedule that broke it was printed; see [`mutations::run`].
+pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode> {
+    if arguments.mutations.mutations {
+        return mutations::run(&arguments.mutations).await;
+    }
     let began = Instant::now();
     let limit = Duration::from_secs(arguments.minutes * 60);
     match soak::many(arguments.from, |_| began.elapsed() < limit) {

@@ -71,8 +71,9 @@ fn a_failing_metric_is_no_hold() {
     );
 }
 
+/// argo-rollouts#1466: an answer without a single number.
 #[test]
-fn no_data_is_an_error_and_not_a_verdict() {
+fn r17_no_data_is_an_error_and_not_a_verdict() {
     let mut story = Story::new(run(vec![metric("success-rate")]));
     story.step(&mut |_, _| sluice_analysis::Outcome::Value {
         value: sluice_analysis::expression::Value::numbers([]),

@@ -107,8 +107,9 @@ fn the_end_of_a_job_is_the_verdict() {
     }
 }
 
+/// argo-rollouts#4602: a Job whose image could not be pulled had measured nothing, and counted as good.
 #[test]
-fn an_image_that_cannot_be_pulled_is_inconclusive_and_other_waiting_is_not() {
+fn r15_an_image_that_cannot_be_pulled_is_inconclusive_and_other_waiting_is_not() {
     let pod = |key: &str, reason: &str| {
         json!({ "metadata": { "name": "p" }, "status": { key: [
             { "name": "c", "state": { "waiting": { "reason": reason, "message": "no such image" } } } ] } })

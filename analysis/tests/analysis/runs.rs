@@ -334,8 +334,9 @@ fn the_resolved_query_is_told() {
     );
 }
 
+/// argo-rollouts#4832: an argument whose value is empty.
 #[test]
-fn an_empty_value_is_a_value() {
+fn r17_an_empty_value_is_a_value() {
     let mut told = run(vec![{
         let mut metric = metric("rate");
         metric.provider.prometheus.as_mut().unwrap().query = Some("up{{args.suffix}}".to_owned());

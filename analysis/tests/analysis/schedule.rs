@@ -110,8 +110,9 @@ fn times_are_whole_seconds() {
     assert_eq!(plan.status.started_at.unwrap().0, at(0));
 }
 
+/// A clock that jumps back would otherwise have the run wait until it comes round again.
 #[test]
-fn a_clock_that_was_set_back_does_not_stop_the_measurements() {
+fn r29_a_clock_that_was_set_back_does_not_stop_the_measurements() {
     let mut story = Story::new(run(vec![repeated("rate", "1m", 0)]));
     story.seconds = 7200;
     story.step(&mut |_, _| value(0.99));

@@ -201,8 +201,9 @@ async fn only_as_many_jobs_are_kept_as_measurements() {
 
 // Real time: the backend is reached over a real socket.
 
+/// Backends that are dead from the start, and one that lives.
 #[tokio::test]
-async fn backends_that_never_answer_hold_up_no_other_run() {
+async fn r20_backends_that_never_answer_hold_up_no_other_run() {
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}/", silent.local_addr().unwrap());
     let router = axum::Router::new().route(

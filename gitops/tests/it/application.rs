@@ -224,8 +224,9 @@ fn drift_is_only_told_without_self_heal() {
     );
 }
 
+/// argo-cd#22151: self-heal took away what a controller had added, which added it again.
 #[test]
-fn what_others_add_is_no_drift() {
+fn r27_what_others_add_is_no_drift() {
     let mut cluster = Cluster::new(AUTOMATED, MAP);
     cluster.settle();
     cluster.edit("ConfigMap", "a", |map| {
@@ -291,8 +292,9 @@ fn a_sync_that_fails_is_retried_five_times_and_then_waits_for_another_commit() {
     assert_eq!(cluster.condition("SyncError"), None);
 }
 
+/// argo-cd#11494: the retries of a commit that cannot be applied kept the one from being applied that mends it.
 #[test]
-fn a_newer_commit_does_not_wait_for_the_retries_of_an_older_one() {
+fn r26_a_newer_commit_does_not_wait_for_the_retries_of_an_older_one() {
     let mut cluster = Cluster::new(AUTOMATED, MAP);
     let key = Key::new("", "ConfigMap", "shop", "a");
     cluster.refused.insert(
@@ -639,8 +641,9 @@ fn a_running_sync_can_be_terminated() {
     assert!(cluster.live("ConfigMap", "a").is_none());
 }
 
+/// flagger#1552, #1939: the finalizer was gone before what it stands for was done.
 #[test]
-fn deletion_removes_objects_wave_by_wave_from_the_highest() {
+fn r23_the_finalizer_goes_after_the_objects_wave_by_wave_from_the_highest() {
     let manifests = "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, annotations: {argocd.argoproj.io/sync-wave: '1'}}\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: b}\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: kept, annotations: {argocd.argoproj.io/sync-options: Delete=false}}\n";
     let mut cluster = Cluster::new(AUTOMATED, manifests);
     cluster.settle();

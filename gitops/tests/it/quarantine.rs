@@ -253,8 +253,9 @@ fn an_abort_that_the_controller_has_not_carried_out_is_not_recorded() {
     assert_eq!(cluster.annotation(names::QUARANTINE), None);
 }
 
+/// flagger#1577: after a rebuild the image that had just been given up was deployed everywhere as the first one.
 #[test]
-fn a_rollout_that_is_gone_comes_back_from_the_last_good_revision() {
+fn r25_a_rollout_that_is_gone_comes_back_from_the_last_good_revision() {
     let mut cluster = after_abort();
     cluster.remove("Rollout", "web");
     cluster.settle();

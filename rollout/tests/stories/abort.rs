@@ -4,20 +4,8 @@ use serde_json::json;
 use sluice_crds::names;
 use sluice_rollout::Effect;
 
+use crate::fixtures::scenes::paused_at_half;
 use crate::fixtures::{Cluster, rollout};
-
-fn paused_at_half() -> Cluster {
-    let mut cluster = Cluster::deployed(rollout(
-        4,
-        json!([{ "setWeight": 50 }, { "pause": {} }]),
-        true,
-    ));
-    cluster.set_image("web:2");
-    cluster.settle();
-    cluster.log.clear();
-    cluster.events.clear();
-    cluster
-}
 
 #[test]
 fn the_first_effect_of_an_abort_takes_all_traffic_back() {
@@ -74,35 +62,6 @@ fn a_delay_of_nothing_keeps_the_canary() {
 }
 
 #[test]
-fn an_aborted_update_stays_aborted_until_somebody_retries() {
-    let mut cluster = paused_at_half();
-    cluster.abort();
-    cluster.settle();
-    cluster.wait(100_000);
-    cluster.settle();
-    assert_eq!((cluster.phase(), cluster.weight()), ("Degraded", 0));
-    cluster.retry();
-    cluster.settle();
-    assert_eq!(
-        (cluster.phase(), cluster.weight(), cluster.step()),
-        ("Paused", 50, 1)
-    );
-    assert_eq!(cluster.reason("Progressing"), "RolloutPaused");
-}
-
-/// As the status of another controller, or of one that was restored in part.
-#[test]
-fn an_abort_is_not_forgotten_when_nothing_is_remembered_of_the_steps() {
-    let mut cluster = paused_at_half();
-    cluster.abort();
-    cluster.settle();
-    cluster.patch_status(|status| status.current_step_hash = None);
-    cluster.settle();
-    assert_eq!((cluster.phase(), cluster.weight()), ("Degraded", 0));
-    assert!(cluster.status().current_step_hash.is_some());
-}
-
-#[test]
 fn a_retry_within_the_delay_uses_the_pods_that_are_there() {
     let mut cluster = paused_at_half();
     cluster.abort();
@@ -127,31 +86,6 @@ fn a_retry_within_the_delay_uses_the_pods_that_are_there() {
 }
 
 #[test]
-fn an_abort_with_nothing_under_way_changes_nothing() {
-    for routed in [false, true] {
-        let mut cluster = Cluster::deployed(rollout(3, json!([{ "setWeight": 50 }]), routed));
-        cluster.abort();
-        cluster.settle();
-        assert_eq!((cluster.pods("web:1"), cluster.phase()), (3, "Healthy"));
-        assert_eq!(cluster.status().abort, None);
-        assert!(cluster.log.is_empty(), "{:?}", cluster.log);
-    }
-}
-
-#[test]
-fn an_abort_wins_over_a_full_promotion_that_is_under_way() {
-    let mut cluster = paused_at_half();
-    cluster.broken.push("web:2");
-    cluster.promote_fully();
-    cluster.settle();
-    assert_eq!(cluster.stable(), "web:1");
-    cluster.abort();
-    cluster.settle();
-    assert_eq!((cluster.phase(), cluster.weight()), ("Degraded", 0));
-    assert_eq!(cluster.status().promote_full, None);
-}
-
-#[test]
 fn a_full_promotion_wins_over_an_abort_that_is_done() {
     let mut cluster = paused_at_half();
     cluster.abort();
@@ -163,19 +97,6 @@ fn a_full_promotion_wins_over_an_abort_that_is_done() {
         ("Healthy", "web:2")
     );
     assert_eq!(cluster.status().abort, None);
-}
-
-#[test]
-fn stable_grows_back_to_a_size_that_changed_during_the_abort() {
-    let mut cluster = paused_at_half();
-    cluster.abort();
-    cluster.settle();
-    cluster.scale(8);
-    cluster.settle();
-    assert_eq!((cluster.pods("web:1"), cluster.pods("web:2")), (8, 2));
-    cluster.wait(30);
-    cluster.settle();
-    assert_eq!((cluster.pods("web:1"), cluster.pods("web:2")), (8, 0));
 }
 
 #[test]

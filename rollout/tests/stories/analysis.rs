@@ -3,30 +3,12 @@
 use serde_json::json;
 use sluice_crds::analysis::MetricResult;
 
+use crate::fixtures::scenes::{measured_beside_the_steps, measured_in_a_step};
 use crate::fixtures::{Cluster, analysis, rollout};
-
-fn background() -> Cluster {
-    let steps = json!([
-        { "setWeight": 10 }, { "pause": { "duration": "1m" } }, { "setWeight": 50 }, { "pause": { "duration": "1m" } }
-    ]);
-    let mut object = rollout(10, steps, true);
-    object["spec"]["strategy"]["canary"]["analysis"] = analysis("errors");
-    object["spec"]["strategy"]["canary"]["analysis"]["startingStep"] = json!(1);
-    let mut cluster = Cluster::deployed(object);
-    cluster.set_image("web:2");
-    cluster
-}
-
-fn step() -> Cluster {
-    let steps = json!([{ "setWeight": 10 }, { "analysis": analysis("errors") }, { "setWeight": 50 }, { "pause": {} }]);
-    let mut cluster = Cluster::deployed(rollout(10, steps, true));
-    cluster.set_image("web:2");
-    cluster
-}
 
 #[test]
 fn the_whole_story_with_a_background_analysis() {
-    let mut cluster = background();
+    let mut cluster = measured_beside_the_steps();
     cluster.settle();
     assert_eq!((cluster.weight(), cluster.step()), (10, 1));
     assert_eq!(cluster.log.last().unwrap(), "measure web-web:2-2");
@@ -61,22 +43,8 @@ fn the_whole_story_with_a_background_analysis() {
 }
 
 #[test]
-fn it_begins_when_there_is_something_to_measure() {
-    let mut object = rollout(10, json!([{ "setWeight": 10 }, { "pause": {} }]), true);
-    object["spec"]["strategy"]["canary"]["analysis"] = analysis("errors");
-    let mut cluster = Cluster::deployed(object);
-    cluster.broken.push("web:2");
-    cluster.set_image("web:2");
-    cluster.settle();
-    assert!(cluster.runs.is_empty(), "no pods, nothing to measure");
-    cluster.broken.clear();
-    cluster.settle();
-    assert_eq!(cluster.log[3..], ["weight 10", "measure web-web:2-2"]);
-}
-
-#[test]
 fn a_failed_background_analysis_takes_the_traffic_back_and_says_why() {
-    let mut cluster = background();
+    let mut cluster = measured_beside_the_steps();
     cluster.verdicts.insert(
         "errors".into(),
         (
@@ -101,7 +69,7 @@ fn a_failed_background_analysis_takes_the_traffic_back_and_says_why() {
 
 #[test]
 fn a_step_waits_for_its_analysis() {
-    let mut cluster = step();
+    let mut cluster = measured_in_a_step();
     cluster.settle();
     assert_eq!((cluster.step(), cluster.weight()), (1, 10));
     assert_eq!(cluster.log.last().unwrap(), "measure web-web:2-2-1");
@@ -120,7 +88,7 @@ fn a_step_waits_for_its_analysis() {
 
 #[test]
 fn a_retry_measures_again() {
-    let mut cluster = step();
+    let mut cluster = measured_in_a_step();
     cluster
         .verdicts
         .insert("errors".into(), ("Error", "no answer"));
@@ -144,7 +112,7 @@ fn a_retry_measures_again() {
 
 #[test]
 fn changed_steps_measure_again() {
-    let mut cluster = step();
+    let mut cluster = measured_in_a_step();
     cluster.verdicts.insert("errors".into(), ("Failed", ""));
     cluster.settle();
     cluster.verdicts.insert("errors".into(), ("Successful", ""));
@@ -168,7 +136,7 @@ fn changed_steps_measure_again() {
 
 #[test]
 fn an_inconclusive_analysis_waits_for_a_person() {
-    let mut cluster = step();
+    let mut cluster = measured_in_a_step();
     cluster
         .verdicts
         .insert("errors".into(), ("Inconclusive", ""));
@@ -193,66 +161,8 @@ fn an_inconclusive_analysis_waits_for_a_person() {
 }
 
 #[test]
-fn going_on_from_an_inconclusive_background_analysis_measures_again() {
-    let mut cluster = background();
-    cluster
-        .verdicts
-        .insert("errors".into(), ("Inconclusive", ""));
-    cluster.settle();
-    assert_eq!(cluster.phase(), "Paused");
-    let pauses = cluster.status().pause_conditions.clone().unwrap();
-    assert_eq!(pauses.len(), 2, "the step's and the analysis's: {pauses:?}");
-    cluster.wait(1000);
-    cluster.settle();
-    assert_eq!(cluster.step(), 1, "time does not help");
-    cluster.verdicts.clear();
-    cluster.promote();
-    cluster.settle();
-    assert_eq!((cluster.step(), cluster.weight()), (3, 50));
-    let names: Vec<&str> = cluster
-        .runs
-        .iter()
-        .map(|run| run.metadata.name.as_deref().unwrap())
-        .collect();
-    assert!(names[1].ends_with("-2.1"), "{names:?}");
-}
-
-#[test]
-fn a_metrics_outage_holds_and_says_so() {
-    let mut cluster = background();
-    cluster.settle();
-    let outage = |errors: i32| {
-        Some(vec![MetricResult {
-            name: "errors".to_owned(),
-            phase: "Running".to_owned(),
-            consecutive_error: Some(errors),
-            count: Some(1),
-            ..Default::default()
-        }])
-    };
-    cluster.runs[0].status.as_mut().unwrap().metric_results = outage(2);
-    cluster.wait(3600);
-    cluster.settle();
-    assert_eq!(
-        (cluster.phase(), cluster.step(), cluster.weight()),
-        ("Paused", 1, 10)
-    );
-    let name = cluster.runs[0].metadata.name.clone().unwrap();
-    assert_eq!(
-        cluster.message(),
-        format!(
-            "CanaryPauseStep; holding: {name} cannot measure: errors: 2 errors in a row (allowed: 4): no answer"
-        )
-    );
-    assert_eq!(cluster.status().abort, None);
-    cluster.runs[0].status.as_mut().unwrap().metric_results = outage(0);
-    cluster.settle();
-    assert_eq!((cluster.step(), cluster.weight()), (3, 50));
-}
-
-#[test]
 fn a_person_goes_on_in_spite_of_a_metrics_outage() {
-    let mut cluster = background();
+    let mut cluster = measured_beside_the_steps();
     cluster.settle();
     cluster.runs[0].status.as_mut().unwrap().metric_results = Some(vec![MetricResult {
         name: "errors".to_owned(),
@@ -270,24 +180,8 @@ fn a_person_goes_on_in_spite_of_a_metrics_outage() {
 }
 
 #[test]
-fn an_analysis_that_was_ended_before_it_measured_has_not_succeeded() {
-    let mut cluster = step();
-    cluster.settle();
-    let run = cluster.runs.last_mut().unwrap();
-    run.spec.terminate = Some(true);
-    let status = run.status.as_mut().unwrap();
-    status.phase = "Successful".to_owned();
-    status.metric_results = None;
-    cluster.settle();
-    assert_eq!(
-        (cluster.phase(), cluster.message()),
-        ("Paused", "InconclusiveAnalysisRun")
-    );
-}
-
-#[test]
 fn runs_of_an_overtaken_update_are_ended() {
-    let mut cluster = background();
+    let mut cluster = measured_beside_the_steps();
     cluster.settle();
     cluster.set_image("web:3");
     cluster.settle();

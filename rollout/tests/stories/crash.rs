@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
+use crate::fixtures::scenes::with_managed_routes;
 use crate::fixtures::{Cluster, analysis, blue_green, rollout};
-use crate::managed_routes;
 
 /// A cluster before something happens, what happens, and the end that is waited for.
 struct Story {
@@ -146,7 +146,7 @@ fn stories() -> Vec<Story> {
         { "setMirrorRoute": { "name": "urgent", "match": [{ "path": { "prefix": "/" } }] } },
         { "analysis": analysis("errors") }, { "setHeaderRoute": { "name": "beta" } }, { "setWeight": 50 }
     ]);
-    let start = managed_routes::routed(steps);
+    let start = with_managed_routes(steps);
     stories.push(Story {
         name: "header and mirror routes",
         start: start.clone(),

@@ -3,6 +3,7 @@
 use serde_json::json;
 use sluice_crds::names;
 
+use crate::fixtures::scenes::taken_over;
 use crate::fixtures::{Cluster, analysis, rollout};
 
 #[test]
@@ -83,36 +84,6 @@ fn seconds_until_available_follow_the_spec() {
     assert_eq!(cluster.set("web:1").min_ready_seconds, 7);
 }
 
-/// What another controller, with another hash, left behind.
-fn taken_over(status: bool) -> Cluster {
-    let mut cluster = Cluster::deployed(rollout(
-        3,
-        json!([{ "setWeight": 50 }, { "pause": {} }]),
-        true,
-    ));
-    let ours = cluster.set("web:1").hash().unwrap().to_owned();
-    let set = &mut cluster.sets[0];
-    set.name = "web-6f64d5c5f8".to_owned();
-    set.labels
-        .insert(names::POD_TEMPLATE_HASH.to_owned(), "6f64d5c5f8".to_owned());
-    set.template
-        .set_label(names::POD_TEMPLATE_HASH, "6f64d5c5f8");
-    for service in cluster.services.values_mut() {
-        service
-            .selector
-            .insert(names::POD_TEMPLATE_HASH.to_owned(), "6f64d5c5f8".to_owned());
-    }
-    let text = serde_json::to_string(&cluster.rollout.status)
-        .unwrap()
-        .replace(&ours, "6f64d5c5f8");
-    cluster.rollout.status = if status {
-        serde_json::from_str(&text).unwrap()
-    } else {
-        None
-    };
-    cluster
-}
-
 #[test]
 fn a_set_under_another_hash_is_taken_over_without_touching_a_pod() {
     let mut cluster = taken_over(true);
@@ -132,22 +103,6 @@ fn a_set_under_another_hash_is_taken_over_without_touching_a_pod() {
     cluster.set_image("web:1");
     cluster.settle();
     assert_eq!((cluster.phase(), cluster.sets.len()), ("Healthy", 2));
-}
-
-#[test]
-fn a_lost_status_is_found_again_in_the_stable_service() {
-    let mut cluster = taken_over(false);
-    cluster.settle();
-    assert!(cluster.log.is_empty(), "{:?}", cluster.log);
-    assert_eq!(cluster.phase(), "Healthy");
-    cluster.set_image("web:2");
-    cluster.settle();
-    cluster.rollout.status = None;
-    cluster.settle();
-    assert_eq!(
-        (cluster.stable().as_str(), cluster.weight(), cluster.phase()),
-        ("web:1", 50, "Paused")
-    );
 }
 
 #[test]

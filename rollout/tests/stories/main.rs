@@ -13,6 +13,7 @@ mod blue_green;
 mod crash;
 mod events;
 mod experiment_step;
+#[path = "../fixtures/mod.rs"]
 mod fixtures;
 mod fuzz;
 mod history;

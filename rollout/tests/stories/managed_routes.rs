@@ -1,44 +1,12 @@
 //! Header and mirror routes: made by steps, taken away by steps, aborts, promotions and canaries without pods.
 
 use serde_json::{Value, json};
-use sluice_crds::split::ShownRoutes;
-use sluice_rollout::Effect;
 
-use crate::fixtures::{Cluster, rollout};
-
-fn header(name: &str, value: &str) -> Value {
-    json!({ "setHeaderRoute": {
-        "name": name, "match": [{ "headerName": "X-Beta", "headerValue": { "exact": value } }]
-    } })
-}
-
-/// A Rollout of four pods with these steps, whose router carries `urgent`, then `beta`.
-pub(crate) fn routed(steps: Value) -> Cluster {
-    let mut object = rollout(4, steps, true);
-    let routing = json!({
-        "plugins": { "argoproj-labs/gatewayAPI": { "httpRoute": "web" } },
-        "managedRoutes": [{ "name": "urgent" }, { "name": "beta" }],
-    });
-    object["spec"]["strategy"]["canary"]["trafficRouting"] = routing;
-    let mut cluster = Cluster::new(object);
-    cluster.managed = Some(ShownRoutes {
-        intact: true,
-        ..ShownRoutes::default()
-    });
-    cluster.settle();
-    assert_eq!(cluster.phase(), "Healthy", "{}", cluster.describe());
-    cluster.log.clear();
-    cluster.weights.clear();
-    cluster
-}
-
-fn shown(cluster: &Cluster) -> Vec<&str> {
-    let routes = &cluster.managed.as_ref().unwrap().routes;
-    routes.iter().map(|route| route.name.as_str()).collect()
-}
+use crate::fixtures::Cluster;
+use crate::fixtures::scenes::{header_step, shown_routes, with_managed_routes};
 
 fn at_pause(steps: Value) -> Cluster {
-    let mut cluster = routed(steps);
+    let mut cluster = with_managed_routes(steps);
     cluster.set_image("web:2");
     cluster.settle();
     cluster.log.clear();
@@ -48,22 +16,28 @@ fn at_pause(steps: Value) -> Cluster {
 #[test]
 fn routes_exist_from_their_step_on_in_the_order_of_managed_routes() {
     let steps = json!([
-        { "setCanaryScale": { "replicas": 1 } }, header("beta", "yes"), { "pause": {} },
+        { "setCanaryScale": { "replicas": 1 } }, header_step("beta", "yes"), { "pause": {} },
         { "setMirrorRoute": { "name": "urgent", "match": [{ "path": { "prefix": "/" } }], "percentage": 10 } },
         { "pause": {} }, { "setHeaderRoute": { "name": "beta" } }, { "pause": {} }
     ]);
     let mut cluster = at_pause(steps);
-    assert_eq!((shown(&cluster), cluster.weight()), (vec!["beta"], 0));
+    assert_eq!(
+        (shown_routes(&cluster), cluster.weight()),
+        (vec!["beta"], 0)
+    );
     cluster.promote();
     cluster.settle();
-    assert_eq!(shown(&cluster), ["urgent", "beta"]);
+    assert_eq!(shown_routes(&cluster), ["urgent", "beta"]);
     cluster.promote();
     cluster.settle();
-    assert_eq!((shown(&cluster), cluster.step()), (vec!["urgent"], 6));
+    assert_eq!(
+        (shown_routes(&cluster), cluster.step()),
+        (vec!["urgent"], 6)
+    );
     cluster.promote();
     cluster.run_until("promoted", |cluster| cluster.phase() == "Healthy");
     assert_eq!(
-        (shown(&cluster), cluster.stable()),
+        (shown_routes(&cluster), cluster.stable()),
         (vec![], "web:2".to_owned())
     );
 }
@@ -74,97 +48,63 @@ fn a_step_that_names_a_route_again_changes_it() {
     let scale = json!({ "setCanaryScale": { "replicas": 1 } });
     let steps = json!([
         scale,
-        header("beta", "some"),
+        header_step("beta", "some"),
         pause,
-        header("beta", "all"),
+        header_step("beta", "all"),
         pause
     ]);
     let mut cluster = at_pause(steps);
     let before = cluster.managed.clone();
     cluster.promote();
     cluster.settle();
-    assert_eq!((shown(&cluster), cluster.step()), (vec!["beta"], 4));
+    assert_eq!((shown_routes(&cluster), cluster.step()), (vec!["beta"], 4));
     assert_ne!(cluster.managed, before);
-}
-
-#[test]
-fn the_first_effect_of_an_abort_takes_routes_and_weight_away() {
-    for weight in [0, 25] {
-        let steps = json!([
-            { "setCanaryScale": { "replicas": 1 } }, { "setWeight": weight }, header("beta", "yes"), { "pause": {} }
-        ]);
-        let mut cluster = at_pause(steps);
-        assert_eq!((shown(&cluster), cluster.weight()), (vec!["beta"], weight));
-        cluster.abort();
-        let plan = cluster.plan();
-        let Some(Effect::SetTraffic(split)) = plan.effects.first() else {
-            panic!("{plan:?}")
-        };
-        assert_eq!((split.canary, split.routes.len()), (0, 0));
-        cluster.run_until("aborted", |cluster| cluster.pods("web:2") == 0);
-        assert_eq!(shown(&cluster), Vec::<&str>::new());
-        assert_eq!(cluster.phase(), "Degraded");
-    }
 }
 
 #[test]
 fn a_full_promotion_and_the_way_back_to_stable_take_the_routes_away() {
     let steps = json!([
-        { "setCanaryScale": { "replicas": 1 } }, header("beta", "yes"), { "pause": {} }
+        { "setCanaryScale": { "replicas": 1 } }, header_step("beta", "yes"), { "pause": {} }
     ]);
     let mut cluster = at_pause(steps.clone());
     cluster.promote_fully();
     cluster.run_until("promoted", |cluster| cluster.stable() == "web:2");
-    assert_eq!(shown(&cluster), Vec::<&str>::new());
+    assert_eq!(shown_routes(&cluster), Vec::<&str>::new());
     let mut cluster = at_pause(steps);
     cluster.set_image("web:1");
     cluster.settle();
     assert_eq!(cluster.log.first().map(String::as_str), Some("routes []"));
-    assert_eq!(shown(&cluster), Vec::<&str>::new());
-}
-
-#[test]
-fn routes_go_with_the_last_pod_of_the_canary_and_come_back_with_the_first() {
-    let steps = json!([
-        { "setCanaryScale": { "replicas": 1 } }, header("beta", "yes"), { "pause": {} }
-    ]);
-    let mut cluster = at_pause(steps);
-    cluster.broken.push("web:2");
-    let set = cluster.sets.iter_mut();
-    let new = set.last().unwrap();
-    (new.available, new.ready) = (0, 0);
-    cluster.settle();
-    assert_eq!(shown(&cluster), Vec::<&str>::new());
-    cluster.broken.clear();
-    cluster.settle();
-    assert_eq!(shown(&cluster), ["beta"]);
+    assert_eq!(shown_routes(&cluster), Vec::<&str>::new());
 }
 
 #[test]
 fn a_header_step_before_the_canary_has_pods_is_passed_and_made_up_for() {
-    let steps = json!([header("beta", "yes"), { "setWeight": 25 }, { "pause": {} }]);
+    let steps = json!([header_step("beta", "yes"), { "setWeight": 25 }, { "pause": {} }]);
     let cluster = at_pause(steps);
-    assert_eq!((shown(&cluster), cluster.weight()), (vec!["beta"], 25));
+    assert_eq!(
+        (shown_routes(&cluster), cluster.weight()),
+        (vec!["beta"], 25)
+    );
 }
 
 #[test]
 fn routes_that_somebody_changed_are_put_back() {
     let steps = json!([
-        { "setCanaryScale": { "replicas": 1 } }, header("beta", "yes"), { "pause": {} }
+        { "setCanaryScale": { "replicas": 1 } }, header_step("beta", "yes"), { "pause": {} }
     ]);
     let mut cluster = at_pause(steps);
     cluster.managed.as_mut().unwrap().intact = false;
     cluster.settle();
     assert_eq!(cluster.log, ["routes [beta]", "weight 0"]);
-    assert_eq!(shown(&cluster), ["beta"]);
+    assert_eq!(shown_routes(&cluster), ["beta"]);
 }
 
 #[test]
 fn routes_that_cannot_be_made_hold_the_step_and_say_so() {
     let steps = json!([
-        { "setCanaryScale": { "replicas": 1 } }, header("beta", "yes"), { "pause": {} }
+        { "setCanaryScale": { "replicas": 1 } }, header_step("beta", "yes"), { "pause": {} }
     ]);
-    let mut cluster = routed(steps);
+    let mut cluster = with_managed_routes(steps);
     let managed = cluster.managed.as_mut().unwrap();
     managed.problem = Some("a rule of the route matches the header X-Beta already".to_owned());
     cluster.set_image("web:2");
@@ -180,12 +120,12 @@ fn routes_that_cannot_be_made_hold_the_step_and_say_so() {
 #[test]
 fn a_newer_revision_gets_the_routes_only_when_its_service_selects_it() {
     let steps = json!([
-        { "setCanaryScale": { "replicas": 1 } }, header("beta", "yes"), { "pause": {} }
+        { "setCanaryScale": { "replicas": 1 } }, header_step("beta", "yes"), { "pause": {} }
     ]);
     let mut cluster = at_pause(steps);
     cluster.set_image("web:3");
     cluster.settle();
-    assert_eq!(shown(&cluster), ["beta"]);
+    assert_eq!(shown_routes(&cluster), ["beta"]);
     let at = |what: &str| cluster.log.iter().position(|line| line == what);
     let (gone, moved, back) = (
         at("routes []").unwrap(),

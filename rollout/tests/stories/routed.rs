@@ -156,35 +156,6 @@ fn a_pod_less_lets_the_weight_be() {
 }
 
 #[test]
-fn a_third_revision_gets_traffic_only_after_the_second_has_lost_it() {
-    let mut cluster = Cluster::deployed(rollout(
-        4,
-        json!([{ "setWeight": 50 }, { "pause": {} }]),
-        true,
-    ));
-    cluster.set_image("web:2");
-    cluster.settle();
-    cluster.log.clear();
-    cluster.set_image("web:3");
-    cluster.settle();
-    assert_eq!(
-        cluster.log,
-        [
-            "weight 0",
-            "create web:3",
-            "scale web:3 0 -> 2",
-            "scale web:2 2 -> 0",
-            "select web-canary web:3",
-            "weight 50",
-        ]
-    );
-    assert_eq!(
-        (cluster.stable().as_str(), cluster.pods("web:1")),
-        ("web:1", 4)
-    );
-}
-
-#[test]
 fn back_to_the_stable_template_skips_the_steps() {
     let mut cluster = Cluster::deployed(rollout(
         4,
@@ -321,19 +292,6 @@ fn several_routers_move_together_or_not_at_all() {
         4,
         "and the pods stay, since the other may still send"
     );
-}
-
-#[test]
-fn another_maximum_is_the_whole() {
-    let mut object = rollout(10, json!([{ "setWeight": 250 }, { "pause": {} }]), true);
-    object["spec"]["strategy"]["canary"]["trafficRouting"]["maxTrafficWeight"] = json!(1000);
-    let mut cluster = Cluster::deployed(object);
-    cluster.set_image("web:2");
-    cluster.settle();
-    assert_eq!((cluster.weight(), cluster.pods("web:2")), (250, 3));
-    cluster.promote();
-    cluster.settle();
-    assert_eq!(cluster.weights, [250, 1000, 0]);
 }
 
 #[test]

@@ -1,43 +1,10 @@
 //! `workloadRef`: the template of a Deployment, and what becomes of its pods.
 
-use serde_json::{Value, json};
+use serde_json::json;
 use sluice_crds::names;
 
-use crate::fixtures::{Cluster, rollout};
-
-fn deployment(image: &str, generation: i64, replicas: i32) -> Value {
-    json!({
-        "apiVersion": "apps/v1", "kind": "Deployment",
-        "metadata": {
-            "name": "old", "namespace": "shop", "uid": "deployment", "resourceVersion": "7",
-            "generation": generation
-        },
-        "spec": {
-            "replicas": replicas,
-            "selector": { "matchLabels": { "app": "web" } },
-            "template": {
-                "metadata": { "labels": { "app": "web" } },
-                "spec": { "containers": [{ "name": "web", "image": image }] }
-            }
-        }
-    })
-}
-
-fn referring(scale_down: &str) -> Cluster {
-    let mut object = rollout(4, json!([{ "setWeight": 50 }, { "pause": {} }]), false);
-    let spec = object["spec"].as_object_mut().unwrap();
-    spec.remove("template");
-    spec.remove("selector");
-    spec.insert(
-        "workloadRef".to_owned(),
-        json!({
-            "apiVersion": "apps/v1", "kind": "Deployment", "name": "old", "scaleDown": scale_down
-        }),
-    );
-    let mut cluster = Cluster::new(object);
-    cluster.workload = Some(deployment("web:1", 3, 4));
-    cluster
-}
+use crate::fixtures::Cluster;
+use crate::fixtures::scenes::{deployment, referring};
 
 fn of_deployment(cluster: &Cluster) -> i64 {
     cluster.workload.as_ref().unwrap()["spec"]["replicas"]
@@ -115,22 +82,6 @@ fn a_later_revision_leaves_the_deployment_alone() {
     cluster.promote_fully();
     cluster.settle();
     assert_eq!((cluster.phase(), of_deployment(&cluster)), ("Healthy", 2));
-}
-
-#[test]
-fn a_workload_that_is_missing_is_named_and_nothing_moves() {
-    let mut cluster = referring("onsuccess");
-    cluster.settle();
-    cluster.workload = None;
-    cluster.log.clear();
-    cluster.settle();
-    assert_eq!(
-        cluster.message(),
-        "InvalidSpec: The Rollout \"web\" is invalid: spec.workloadRef.name: Invalid value: \"old\": \
-         Deployment \"old\" not found"
-    );
-    assert!(cluster.log.is_empty(), "{:?}", cluster.log);
-    assert_eq!(cluster.pods("web:1"), 4);
 }
 
 #[test]

@@ -95,8 +95,9 @@ async fn a_repeated_event_whose_first_one_was_deleted_is_written_anew() {
     assert_eq!(written(&server).len(), 1);
 }
 
+/// A broken object that tells of it in a loop.
 #[tokio::test(start_paused = true)]
-async fn one_object_cannot_flood_the_api() {
+async fn r21_one_object_cannot_flood_the_api() {
     let server = FakeApi::with(&[&EVENT]);
     let events = start(&server);
     for number in 0..500 {

@@ -93,8 +93,9 @@ async fn a_lost_answer_to_a_create_shows_as_already_exists() {
     assert!(server.get(&SERVICE, "a", "new").is_some());
 }
 
+/// An outage between a write and its answer: it was carried out, and must not be carried out on top of another.
 #[tokio::test(start_paused = true)]
-async fn a_lost_answer_to_a_fenced_patch_shows_as_a_conflict() {
+async fn r30_a_lost_answer_to_a_fenced_patch_shows_as_a_conflict() {
     let (server, executor, key) = setting();
     let old = server.get(&SERVICE, "a", "web").unwrap();
     let version = old["metadata"]["resourceVersion"].as_str().unwrap();
@@ -180,8 +181,9 @@ async fn what_is_missing_or_forbidden_is_told_apart() {
     assert!(matches!(error, Err(WriteError::Invalid(_))));
 }
 
+/// The other half of the same: whoever lost the lead writes nothing more, not even what was on its way.
 #[tokio::test(start_paused = true)]
-async fn who_is_not_the_leader_sends_nothing() {
+async fn r18_who_is_not_the_leader_sends_nothing() {
     let (server, _, key) = setting();
     let fence = Fence::shut();
     let executor = Executor::new(server.api(), fence.clone(), "test");

@@ -59,8 +59,9 @@ impl Setting {
     }
 }
 
+/// argo-rollouts#4786 and seven more: decided on a cache that did not show the last write yet.
 #[tokio::test(start_paused = true)]
-async fn a_decision_waits_until_the_watch_shows_the_write() {
+async fn r06_a_decision_waits_until_the_watch_shows_the_write() {
     let setting = setting().await;
     assert_eq!(setting.check().await, Gate::Fresh);
     setting.server.lag(true);
@@ -77,8 +78,9 @@ async fn a_decision_waits_until_the_watch_shows_the_write() {
     );
 }
 
+/// The other side of the same: a watch that never shows the write must not hold the object up for ever.
 #[tokio::test(start_paused = true)]
-async fn after_the_bound_the_object_is_read_directly() {
+async fn r06_after_the_bound_the_object_is_read_directly() {
     let setting = setting().await;
     setting.server.lag(true);
     setting.write().await;

@@ -94,8 +94,9 @@ async fn a_leader_that_died_is_replaced_after_its_lease() {
     );
 }
 
+/// argo-rollouts#2291: two leaders at once.
 #[tokio::test(start_paused = true)]
-async fn a_leader_that_cannot_renew_stops_before_another_may_begin() {
+async fn r18_a_leader_that_cannot_renew_stops_before_another_may_begin() {
     let server = FakeApi::with(&[&LEASE]);
     let (mut leader, fence) = candidate(&server, "one");
     assert!(leader.acquire(&CancellationToken::new()).await);

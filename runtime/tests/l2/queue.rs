@@ -37,8 +37,9 @@ impl Log {
     }
 }
 
+/// A storm of changes to one object is one piece of work.
 #[tokio::test(start_paused = true)]
-async fn a_key_added_often_is_worked_on_once_and_once_more_if_added_meanwhile() {
+async fn r21_a_key_added_often_is_worked_on_once_and_once_more_if_added_meanwhile() {
     let queue: Queue<String> = Queue::new("test");
     let log = Log::new();
     for _ in 0..5 {

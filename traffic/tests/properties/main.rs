@@ -60,8 +60,10 @@ proptest! {
         }
     }
 
+    /// argo-rollouts#2268, #2692, the Gateway API plugin's #203: fields that the controller did not know, and backends of
+    /// others, were gone after an edit.
     #[test]
-    fn what_others_wrote_is_not_touched((rollout, object) in scene(), wanted in 0..=1000) {
+    fn r13_what_others_wrote_is_not_touched((rollout, object) in scene(), wanted in 0..=1000) {
         let max = rollout.spec.canary().unwrap().max_weight();
         let mut store = Store(vec![object.clone()]);
         let edits = store.edits(&rollout, &split(&rollout, wanted % (max + 1)));
@@ -69,8 +71,9 @@ proptest! {
         prop_assert_eq!(masked(&store.0[0]), masked(&object));
     }
 
+    /// argo-rollouts#3474, #3467, #4646: weights above the maximum or below 0.
     #[test]
-    fn weights_sum_to_the_maximum_or_to_what_the_pair_had(
+    fn r10_weights_sum_to_the_maximum_or_to_what_the_pair_had(
         (rollout, object) in scene(), wanted in 0..=1000,
     ) {
         prop_assume!(object["kind"] != "Ingress");
@@ -136,8 +139,9 @@ proptest! {
         }
     }
 
+    /// argo-rollouts#3898, #4307, #4831: header and mirror routes that were left behind.
     #[test]
-    fn header_and_mirror_routes_come_and_go_and_leave_no_trace(
+    fn r12_header_and_mirror_routes_come_and_go_and_leave_no_trace(
         (rollout, object) in scene(), wanted in 0..=1000, second in 0..=1000, names_are_kept: bool,
     ) {
         if object["kind"] != "HTTPRoute" {

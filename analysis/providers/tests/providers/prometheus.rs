@@ -64,8 +64,9 @@ async fn a_scalar_is_a_number_and_an_empty_vector_an_empty_list() {
     }
 }
 
+/// flagger#1637: a range vector where an instant one was expected.
 #[tokio::test]
-async fn a_range_query_gives_the_numbers_of_all_its_series() {
+async fn r17_a_range_vector_gives_the_numbers_of_all_its_series() {
     let server = Server::new(|_| {
         json(
             r#"{"status":"success","warnings":["slow"],"data":{"resultType":"matrix","result":[
@@ -220,8 +221,9 @@ async fn a_query_that_is_refused_is_told_apart_from_a_server_in_trouble() {
     }
 }
 
+/// A backend that is dead from the start.
 #[tokio::test]
-async fn a_server_that_is_down_is_named_with_its_host_only() {
+async fn r20_a_server_that_is_down_is_an_error_that_names_its_host_only() {
     let outcome = measure(prometheus(
         "http://user:pass@127.0.0.1:1/secret?x=y",
         |_| {},
