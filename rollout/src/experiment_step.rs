@@ -14,6 +14,7 @@ use sluice_analysis::phase::Phase;
 use sluice_crds::ObjectMeta;
 use sluice_crds::experiment::{
     Experiment, ExperimentAnalysis, ExperimentSpec, ExperimentTemplate, ExperimentTemplateService,
+    ExperimentTemplateStatus,
 };
 use sluice_crds::names;
 use sluice_crds::rollout::RolloutStatus;
@@ -384,7 +385,17 @@ fn template(
     })
 }
 
-/// Where requests go besides the two sides: templates of the running Experiment that have a weight.
+/// What an Experiment says of its templates.
+pub(crate) fn templates(
+    experiment: &Experiment,
+) -> impl Iterator<Item = &ExperimentTemplateStatus> {
+    let status = experiment.status.as_ref();
+    let statuses = status.and_then(|status| status.template_statuses.as_ref());
+    statuses.into_iter().flatten()
+}
+
+/// Where requests go besides the two sides: templates of the running Experiment that have a weight
+/// and available pods.
 pub(crate) fn destinations(seen: &Seen<'_>, status: &RolloutStatus) -> Vec<WeightedService> {
     let Some((index, step)) = present(seen, status).filter(|_| decides(seen, status)) else {
         return Vec::new();
@@ -393,8 +404,6 @@ pub(crate) fn destinations(seen: &Seen<'_>, status: &RolloutStatus) -> Vec<Weigh
     let Some(running) = running else {
         return Vec::new();
     };
-    let statuses = running.status.as_ref();
-    let statuses = statuses.and_then(|status| status.template_statuses.as_ref());
     let made = |name: &str| {
         let mut templates = running.spec.templates.iter().flatten();
         templates
@@ -402,9 +411,8 @@ pub(crate) fn destinations(seen: &Seen<'_>, status: &RolloutStatus) -> Vec<Weigh
             .template
             .as_ref()
     };
-    statuses
-        .into_iter()
-        .flatten()
+    templates(running)
+        .filter(|known| known.available_replicas > 0)
         .filter_map(|known| {
             let mut templates = step.templates.iter().flatten();
             let template = templates.find(|template| template.name == known.name)?;

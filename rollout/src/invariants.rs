@@ -6,6 +6,7 @@
 //! | weights are parts of a whole | SetTraffic |
 //! | no traffic for a set without available pods, while the other side has some | SetTraffic |
 //! | header and mirror routes come only to a canary that its Service selects, with available pods and no abort | SetTraffic |
+//! | experiments get traffic only while their pods are available | SetTraffic |
 //! | the canary's share rises only if its Service selects it and no abort is ordered | SetTraffic |
 //! | no pod goes that the traffic which is routed there (or the active Service) needs now | ScaleReplicaSet |
 //! | available pods stay above `replicas - maxUnavailable` where pods are the traffic | ScaleReplicaSet |
@@ -30,7 +31,7 @@ use crate::plan::Effect;
 use crate::replicas::{available, max_unavailable};
 use crate::seen::{Route, Seen};
 use crate::world::{ReplicaSet, Service, World};
-use crate::{restart, workload};
+use crate::{experiment_step, restart, workload};
 
 /// An effect that must not happen.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -109,6 +110,20 @@ fn traffic(seen: &Seen<'_>, split: &Split) -> Result<(), Violation> {
                 split.canary, split.max
             )
         },
+    )?;
+    let unready = split.additional.iter().find(|destination| {
+        let experiments = seen.world.experiments.iter();
+        let mut known = experiments.flat_map(experiment_step::templates);
+        let ready = known.any(|template| {
+            template.service_name.as_deref() == Some(&*destination.service)
+                && template.available_replicas > 0
+        });
+        destination.weight > 0 && !ready
+    });
+    require(
+        unready.is_none(),
+        "experiments get traffic only while their pods are available",
+        || unready.map_or_else(String::new, |it| format!("{}: {}", it.service, it.weight)),
     )?;
     let Some(route) = &seen.route else {
         return Ok(());

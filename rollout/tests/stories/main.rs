@@ -17,6 +17,7 @@ mod experiment_step;
 mod fixtures;
 mod fuzz;
 mod history;
+mod invariants;
 mod managed_routes;
 mod metadata;
 mod people;
