@@ -269,20 +269,31 @@ impl Args {
             providers: sluice_analysis_providers::Settings {
                 prometheus_address: self.prometheus_address.clone(),
                 allow_link_local: self.allow_link_local_metrics,
-                aws: aws_keys(|key| std::env::var(key).ok()),
+                aws: aws_keys(variable),
+                aws_region: set(variable, "AWS_REGION").or(set(variable, "AWS_DEFAULT_REGION")),
+                aws_endpoint: set(variable, "AWS_ENDPOINT_URL_CLOUDWATCH")
+                    .or(set(variable, "AWS_ENDPOINT_URL")),
             },
             applications: self.applications.clone(),
         })
     }
 }
 
+fn variable(key: &str) -> Option<String> {
+    std::env::var(key).ok()
+}
+
+/// A variable of the environment that is not empty.
+fn set(variable: impl Fn(&str) -> Option<String>, key: &str) -> Option<String> {
+    variable(key).filter(|value| !value.is_empty())
+}
+
 /// Keys for metrics that are signed for AWS, from the usual places of the environment.
 fn aws_keys(variable: impl Fn(&str) -> Option<String>) -> Option<AwsKeys> {
-    let set = |key: &str| variable(key).filter(|value| !value.is_empty());
     Some(AwsKeys {
-        access_key: set("AWS_ACCESS_KEY_ID")?,
-        secret_key: set("AWS_SECRET_ACCESS_KEY")?,
-        session_token: set("AWS_SESSION_TOKEN"),
+        access_key: set(&variable, "AWS_ACCESS_KEY_ID")?,
+        secret_key: set(&variable, "AWS_SECRET_ACCESS_KEY")?,
+        session_token: set(&variable, "AWS_SESSION_TOKEN"),
     })
 }
 

@@ -8,6 +8,7 @@
 //! cloud metadata services are refused (see [`http::guard`]), answers are bounded, and redirects stay on their host.
 
 mod backend;
+mod cloud_watch;
 mod datadog;
 mod graphite;
 pub mod http;

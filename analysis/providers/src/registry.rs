@@ -8,6 +8,7 @@ use sluice_analysis::{CancelRequest, MeasureRequest, Outcome, SecretValues};
 use sluice_crds::analysis::Metric;
 
 use crate::backend::{Credentials, CredentialsRef};
+use crate::cloud_watch::CloudWatch;
 use crate::datadog::Datadog;
 use crate::graphite::Graphite;
 use crate::http::{AwsKeys, Clients, Failure};
@@ -28,6 +29,10 @@ pub struct Settings {
     pub allow_link_local: bool,
     /// Keys for requests that are signed for AWS.
     pub aws: Option<AwsKeys>,
+    /// Region whose CloudWatch is asked (`AWS_REGION`).
+    pub aws_region: Option<String>,
+    /// Address of CloudWatch when it is not that of the region (`AWS_ENDPOINT_URL`).
+    pub aws_endpoint: Option<String>,
 }
 
 /// The backends that are built in.
@@ -49,6 +54,11 @@ impl Registry {
             settings.prometheus_address.clone(),
         )));
         registry.register(Arc::new(Web::new(Arc::clone(&clients))));
+        registry.register(Arc::new(CloudWatch {
+            clients: Arc::clone(&clients),
+            region: settings.aws_region.clone(),
+            endpoint: settings.aws_endpoint.clone(),
+        }));
         registry.register(Arc::new(Datadog(Arc::clone(&clients))));
         registry.register(Arc::new(Graphite(Arc::clone(&clients))));
         registry.register(Arc::new(InfluxDb(Arc::clone(&clients))));

@@ -12,6 +12,7 @@ pub(crate) use auth::authorize;
 pub use client::{Clients, Trust};
 pub use failure::Failure;
 pub use sigv4::AwsKeys;
+pub(crate) use sigv4::Signer;
 
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{RequestBuilder, Response, StatusCode, Url};

@@ -3,6 +3,7 @@
 use serde_json::{Value as Json, json as value};
 use sluice_analysis::expression::Value;
 use sluice_analysis::{MeasureRequest, Outcome, SecretValues};
+use sluice_analysis_providers::http::AwsKeys;
 use sluice_analysis_providers::{Credentials, CredentialsRef, Registry, RunIdentity, Settings};
 use sluice_crds::analysis::Metric;
 
@@ -421,4 +422,111 @@ fn credentials_are_in_the_secrets_that_upstream_names() {
     );
     assert_eq!(secret(value!({ "graphite": {} })), None);
     assert_eq!(secret(value!({ "kayenta": {} })), None);
+}
+
+async fn cloud_watch(server: &Server, settings: Json) -> Outcome {
+    let request = MeasureRequest {
+        metric: metric(value!({ "cloudWatch": settings })),
+        number: 1,
+        resume: None,
+        secrets: Vec::new(),
+    };
+    let settings = Settings {
+        aws: Some(AwsKeys {
+            access_key: "AKID".to_owned(),
+            secret_key: "SECRET".to_owned(),
+            session_token: None,
+        }),
+        aws_region: Some("eu-central-1".to_owned()),
+        aws_endpoint: Some(server.address.clone()),
+        ..Settings::default()
+    };
+    Registry::new(&settings)
+        .measure(
+            &request,
+            &SecretValues::new(),
+            &RunIdentity::default(),
+            "2026-08-17T10:00:00Z".parse().unwrap(),
+        )
+        .await
+}
+
+#[tokio::test]
+async fn cloud_watch_gives_the_results_with_the_names_of_aws() {
+    let server = Server::new(|_| {
+        json(
+            r#"{"MetricDataResults":[{"Id":"rate","Label":"errors","StatusCode":"Complete","Timestamps":[1],"Values":[0.01,2]},
+                {"Id":"b","Values":[]}],"Messages":[{"Code":"c","Value":"v"}]}"#,
+        )
+    })
+    .await;
+    let outcome = cloud_watch(
+        &server,
+        value!({ "interval": "10m", "metricDataQueries": [
+            { "id": "rate", "expression": "a/b", "returnData": true },
+            { "id": "a", "returnData": false, "metricStat": {
+                "metric": { "namespace": "app", "metricName": "errors", "dimensions": [{ "name": "n", "value": "v" }] },
+                "period": "300", "stat": "Sum", "unit": "Count"
+            } },
+        ] }),
+    )
+    .await;
+    assert_eq!(shown(&outcome), "[[0.01 2] []]");
+    let Outcome::Value {
+        value, metadata, ..
+    } = &outcome
+    else {
+        panic!("{outcome:?}")
+    };
+    let condition =
+        "len(result[0].Values) == 2 && all(result[0].Values, {# <= 2}) && result[1].Id == 'b'";
+    let condition = sluice_analysis::condition::Condition::parse(condition).unwrap();
+    assert_eq!(
+        condition.evaluate(value, jiff::Timestamp::UNIX_EPOCH),
+        Ok(true)
+    );
+    assert_eq!(metadata["messages"], r#"[{"Code":"c","Value":"v"}]"#);
+    let asked = &server.asked()[0];
+    assert_eq!((asked.method.as_str(), asked.path.as_str()), ("POST", "/"));
+    assert_eq!(
+        asked.headers.get("x-amz-target").map(String::as_str),
+        Some("GraniteServiceVersion20100801.GetMetricData")
+    );
+    let signature = &asked.headers["authorization"];
+    assert!(
+        signature.starts_with(
+            "AWS4-HMAC-SHA256 Credential=AKID/20260817/eu-central-1/monitoring/aws4_request"
+        ),
+        "{signature}"
+    );
+    let body: Json = serde_json::from_str(&asked.body).unwrap();
+    assert_eq!(
+        body,
+        value!({
+            "StartTime": 1_786_960_200, "EndTime": 1_786_960_800,
+            "MetricDataQueries": [
+                { "Id": "rate", "Expression": "a/b", "ReturnData": true },
+                { "Id": "a", "ReturnData": false, "MetricStat": {
+                    "Metric": { "Namespace": "app", "MetricName": "errors", "Dimensions": [{ "Name": "n", "Value": "v" }] },
+                    "Period": 300, "Stat": "Sum", "Unit": "Count"
+                } },
+            ]
+        })
+    );
+}
+
+#[tokio::test]
+async fn cloud_watch_says_which_setting_is_wrong() {
+    let server = Server::new(|_| json(r#"{"MetricDataResults":[],"NextToken":"x"}"#)).await;
+    let outcome = cloud_watch(
+        &server,
+        value!({ "metricDataQueries": [{ "id": "a", "period": "1m" }] }),
+    )
+    .await;
+    let expected = "cloudWatch.metricDataQueries[0].period must be whole seconds above 0";
+    assert_eq!(failed(&outcome), (expected, false));
+    let outcome = cloud_watch(&server, value!({ "metricDataQueries": [] })).await;
+    assert!(failed(&outcome).0.contains("shorter interval"));
+    let outcome = measure(value!({ "cloudWatch": {} }), &[]).await;
+    assert!(failed(&outcome).0.contains("AWS_ACCESS_KEY_ID"));
 }
