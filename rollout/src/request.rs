@@ -92,11 +92,8 @@ pub fn of_effect(rollout: &Rollout, effect: &Effect) -> Option<Request> {
             }
         }
         Effect::AnnotateRollout { annotations } => {
-            // Without the resourceVersion: the annotations are derived and ours, and the status patch that follows in the
-            // same plan carries the resourceVersion that was observed.
-            let patch = json!({
-                "metadata": { "uid": own_precondition.uid, "annotations": annotations }
-            });
+            let change = json!({ "metadata": { "annotations": annotations } });
+            let patch = fenced(&own_precondition, change);
             Request::Merge {
                 target: own(),
                 status: false,
@@ -261,6 +258,9 @@ pub fn of_status(
     status: &RolloutStatus,
     resource_version: &str,
 ) -> Option<Request> {
+    if rollout.status.as_ref() == Some(status) {
+        return None;
+    }
     let old = serde_json::to_value(rollout.status.clone().unwrap_or_default()).ok()?;
     let new = serde_json::to_value(status).ok()?;
     let difference = difference(&old, &new)?;

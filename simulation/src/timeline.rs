@@ -8,7 +8,7 @@ use sluice_rollout::EventType;
 
 use crate::metrics::Metrics;
 use crate::oracle::Broken;
-use crate::schedule::Cluster;
+use crate::cluster::Cluster;
 use crate::store::{Expected, Key, Part, text};
 use crate::workload::Behaviour;
 
