@@ -65,7 +65,7 @@ pub(crate) fn remove(status: &mut RolloutStatus, kind: &str) {
 }
 
 /// Writes every condition of a valid Rollout, and the events that tell of their changes.
-pub(crate) fn update(seen: &Seen<'_>, changes: Changes, draft: &mut Draft) {
+pub(crate) fn update(seen: &Seen<'_>, changes: &Changes, draft: &mut Draft) {
     remove(&mut draft.status, INVALID_SPEC);
     let healthy = is_healthy(seen, &draft.status);
     let became_unhealthy = health(seen, healthy, draft);
@@ -204,7 +204,7 @@ pub(crate) fn aborted(seen: &Seen<'_>, draft: &mut Draft) {
 
 fn progress(
     seen: &Seen<'_>,
-    changes: Changes,
+    changes: &Changes,
     healthy: bool,
     became_unhealthy: bool,
     draft: &mut Draft,

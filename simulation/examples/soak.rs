@@ -1,6 +1,7 @@
 //! dev
 use std::collections::BTreeMap;
 fn main() {
+    if std::env::var("REPLAY").is_ok() { return replay(); }
     let n: u64 = std::env::args().nth(1).unwrap().parse().unwrap();
     let only = std::env::args().nth(2);
     let began = std::time::Instant::now();
@@ -17,6 +18,27 @@ fn main() {
         }
     }
     for (f, (s, d, t)) in per { println!("{f:25} {s:6} {d:8} {:.1} us", t.as_micros() as f64 / d as f64); }
+    let stat = std::fs::read_to_string("/proc/self/schedstat").unwrap();
+    let ns: f64 = stat.split(' ').next().unwrap().parse().unwrap();
+    println!("{:.2} s CPU, {:.1} us a decision", ns / 1e9, ns / 1e3 / total as f64);
     println!("{total} decisions, {:.0}/s", total as f64 / began.elapsed().as_secs_f64());
     println!("{all:#?}");
+}
+
+use sluice_simulation::schedule::{Step::*, *};
+fn replay() {
+    let steps = [
+    Order(sluice_simulation::schedule::Order::Image(4)),
+    CatchUp,
+    Pass { nth: 4, fault: None },
+    Order(sluice_simulation::schedule::Order::Promote),
+    Order(sluice_simulation::schedule::Order::Promote),
+    Order(sluice_simulation::schedule::Order::Promote),
+    ];
+    let mut cluster = sluice_simulation::soak::cluster("workload-on-success", 858);
+    for s in steps { cluster.step(s).unwrap(); }
+    println!("{:?}", cluster.come_to_rest());
+    println!("{}", serde_json::to_string_pretty(cluster.rollout().unwrap()).unwrap());
+    for s in cluster.store.list("ReplicaSet") { println!("{s}"); }
+    for e in &cluster.controller.events { println!("{e:?}"); }
 }

@@ -44,6 +44,8 @@ pub struct Workloads {
     /// Whether disruption budgets refuse evictions.
     pub refuses_evictions: bool,
     pods: BTreeMap<String, Vec<Pod>>,
+    /// By uid of a ReplicaSet: its resource version when it was looked at last, and until when nothing changes in it.
+    settled: BTreeMap<String, (u64, Timestamp)>,
     made: u64,
     changed: bool,
 }
@@ -59,8 +61,11 @@ impl Workloads {
     /// Brings pods and statuses of all ReplicaSets to where they are at the store's time.
     pub fn reconcile(&mut self, store: &mut Store) {
         let sets: Vec<Arc<Object>> = store.objects("ReplicaSet").cloned().collect();
-        self.pods
-            .retain(|uid, _| sets.iter().any(|set| set.uid() == uid));
+        if self.pods.len() > sets.len() {
+            let left = |uid: &String| sets.iter().any(|set| set.uid() == uid);
+            self.pods.retain(|uid, _| left(uid));
+            self.settled.retain(|uid, _| left(uid));
+        }
         for set in sets {
             self.reconcile_one(store, &set);
         }
@@ -71,6 +76,10 @@ impl Workloads {
             return;
         };
         let now = store.now;
+        let settled = self.settled.get(&set.uid);
+        if settled.is_some_and(|(version, until)| *version == object.version && now < *until) {
+            return;
+        }
         let wanted = usize::try_from(set.replicas).unwrap_or(0);
         if !self.pods.contains_key(&set.uid) {
             self.pods.insert(set.uid.clone(), Vec::new());
@@ -108,7 +117,15 @@ impl Workloads {
         let generation = object.value().pointer("/metadata/generation");
         let observed = object.value().pointer("/status/observedGeneration");
         let same = |(known, counted): (&i32, &usize)| usize::try_from(*known) == Ok(*counted);
+        let next = pods.iter().flat_map(|pod| {
+            let ready = pod.ready_at;
+            let available = ready.and_then(|ready| ready.checked_add(min_ready).ok());
+            [ready, available]
+        });
+        let next = next.flatten().filter(|at| *at > now).min();
         if generation == observed && known.iter().zip(&counted).all(same) {
+            let until = next.unwrap_or(Timestamp::MAX);
+            self.settled.insert(set.uid.clone(), (object.version, until));
             return;
         }
         let status = json!({
@@ -128,6 +145,7 @@ impl Workloads {
 
     /// Makes every ready pod of a ReplicaSet start anew.
     pub fn crash(&mut self, set: &Value, now: Timestamp) {
+        self.settled.remove(text(set, "/metadata/uid"));
         let ready_at = self
             .behaviour(set)
             .ready_after
@@ -157,6 +175,7 @@ impl Workloads {
         for pods in self.pods.values_mut() {
             pods.retain(|pod| pod.seen.uid != uid);
         }
+        self.settled.clear();
         self.changed = true;
         true
     }

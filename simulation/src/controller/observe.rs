@@ -83,8 +83,14 @@ impl Seen {
         let uid = rollout.metadata.uid.as_deref().unwrap_or_default();
         let namespace = object.key.namespace.as_str();
         let own = (0, object.version);
+        let generation = rollout.metadata.generation.unwrap_or(0);
+        let spec = (0, u64::try_from(generation).unwrap_or(0));
+        let canary = rollout.status.as_ref().and_then(|it| it.canary.as_ref());
+        let pair = canary.and_then(|it| it.stable_ping_pong.as_deref());
+        // Which of a pair is stable decides about the sides.
+        let sides = (u64::from(pair == Some("ping")), spec.1);
         let sets = view.edition("ReplicaSet");
-        self.sets.keep((sets, own, NEVER), || {
+        self.sets.keep((sets, spec, NEVER), || {
             let selector = rollout.spec.selector.as_ref();
             let selector = selector.and_then(|selector| selector.match_labels.as_ref());
             let free = |set: &ReplicaSet| {
@@ -114,7 +120,7 @@ impl Seen {
                     .collect()
             });
         self.templates(view, namespace);
-        let routes = (view.edition("HTTPRoute"), view.edition("Ingress"), own);
+        let routes = (view.edition("HTTPRoute"), view.edition("Ingress"), sides);
         self.traffic.keep(routes, || {
             Shown(match sluice_traffic::referenced(rollout) {
                 Ok(objects) if objects.is_empty() => Ok(Vec::new()),
@@ -132,7 +138,7 @@ impl Seen {
         if let Some(reference) = &rollout.spec.workload_ref {
             let kind = reference.kind.as_deref().unwrap_or_default();
             let name = reference.name.as_deref().unwrap_or_default();
-            self.workload.keep((view.edition(kind), own, NEVER), || {
+            self.workload.keep((view.edition(kind), spec, NEVER), || {
                 let key = Key::new(kind, namespace, name);
                 view.get(&key).map(|object| object.value().clone())
             });

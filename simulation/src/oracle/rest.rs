@@ -157,7 +157,10 @@ fn healthy(
         "a healthy Rollout has the pods that it wants",
         || format!("{pods} ≠ {}", rollout.spec.replicas()),
     )?;
-    let idle = |set: &&std::sync::Arc<Object>| set.owner() == uid && replicas_of(set) == 0;
+    let current = status.current_pod_hash.as_deref().unwrap_or_default();
+    let idle = |set: &&std::sync::Arc<Object>| {
+        set.owner() == uid && replicas_of(set) == 0 && hash_of(set) != current
+    };
     let old = store.objects("ReplicaSet").filter(idle).count();
     let limit = usize::try_from(rollout.spec.revision_history_limit()).unwrap_or(0);
     require(
@@ -238,17 +241,18 @@ pub fn judge_end(
     });
     let behaviour = set.map(|set| metrics.workloads.behaviour(set.value()));
     let behaviour = behaviour.unwrap_or_default();
-    let replicas = object.value().pointer("/spec/replicas").and_then(Value::as_i64);
-    if behaviour.ready_after.is_none() && replicas != Some(0) {
+    if behaviour.ready_after.is_none() {
+        let replicas = object.value().pointer("/spec/replicas");
+        let none = replicas.and_then(Value::as_i64) == Some(0);
         return require(
-            phase == "Degraded",
+            phase == "Degraded" || (phase == "Healthy" && none),
             "an update whose pods never come up ends Degraded",
             || format!("{phase}: {message}"),
         );
     }
     let good = behaviour.error_rate == 0.0 && ends_well;
     require(
-        phase == "Healthy" || (!good && phase == "Degraded"),
+        phase == "Healthy" || (!good && matches!(phase, "Degraded" | "Paused")),
         "once faults have stopped an update ends as it should",
         || format!("{phase}: {message}"),
     )
