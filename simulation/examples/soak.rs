@@ -1,4 +1,6 @@
 //! dev
+#[global_allocator]
+static A: mimalloc::MiMalloc = mimalloc::MiMalloc;
 use std::collections::BTreeMap;
 fn main() {
     if std::env::var("REPLAY").is_ok() { return replay(); }

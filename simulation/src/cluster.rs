@@ -19,6 +19,8 @@ const ROUNDS: usize = 4_000;
 /// Seconds, and looks, without a change of what the cluster is about, after which it rests although something in it goes
 /// on: a measurement in the background, say.
 const QUIET: (i64, u32) = (200, 24);
+/// When a look at what rests must still change nothing.
+const LATER: SignedDuration = SignedDuration::from_hours(1);
 /// Acts of a person that bring an update to its end.
 const ACTS: usize = 24;
 
@@ -238,6 +240,7 @@ impl Cluster {
     /// Carries out an order of a person.
     pub fn order(&mut self, order: Order) {
         self.coverage.order(order.name());
+        self.pace = Pace::default();
         order.carry_out(Target {
             store: &mut self.store,
             rollout: Some(&self.main).filter(|main| main.kind == "Rollout"),
@@ -309,11 +312,19 @@ impl Cluster {
         })
     }
 
-    /// A further look at what rests changes nothing, and finds the same in whatever order it is listed.
+    /// A further look at what rests changes nothing, even much later when nobody asked to be woken until then, and finds the
+    /// same in whatever order it is listed.
     fn look_again(&mut self) -> Result<(), Broken> {
         let before = self.main().map(|main| main.version);
+        let now = self.store.now;
+        if self.next_due().is_none() {
+            self.advance(LATER);
+        }
+        for key in self.controller.keys() {
+            self.pass(&key, None)?;
+        }
+        self.store.now = now;
         if let Some(main) = self.main().cloned() {
-            self.pass(&main.key, None)?;
             let now = self.controller.now(&self.store);
             let workloads = &self.metrics.workloads;
             if let Some(seen) = self.controller.depends_on_order(&main, now, workloads) {

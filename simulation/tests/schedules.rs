@@ -1,25 +1,133 @@
 //! Random schedules with fixed seeds: crashes after every write, stale views, conflicts, lost answers, outages, and
 //! people who change their minds. `cargo xtask soak` plays many more.
 
+use std::sync::LazyLock;
+
+use sluice_rollout::{Effect, Reason, experiment};
+use sluice_simulation::coverage::{Counts, Coverage};
 use sluice_simulation::{fixtures, soak};
+
+/// Schedules of each fixture.
+const ROUNDS: u64 = 40;
+
+static PLAYED: LazyLock<Coverage> = LazyLock::new(|| {
+    let mut all = Coverage::default();
+    for seed in 0..ROUNDS * fixtures::NAMES.len() as u64 {
+        match soak::one(seed) {
+            Ok(coverage) => all.add(&coverage),
+            Err(failure) => panic!("{failure}"),
+        }
+    }
+    all
+});
+
+/// The names that never occurred.
+fn missing<'a>(counts: &Counts, names: &[&'a str]) -> Vec<&'a str> {
+    let never = |name: &&&str| !counts.contains_key(**name);
+    names.iter().filter(never).copied().collect()
+}
 
 #[test]
 fn no_promise_is_broken_in_the_schedules_of_the_first_seeds() {
-    let mut decisions = 0;
-    let schedules = 24 * fixtures::NAMES.len() as u64;
-    for seed in 0..schedules {
-        let coverage = soak::one(seed).unwrap_or_else(|failure| panic!("{failure}"));
-        decisions += coverage.all_decisions();
-    }
+    let schedules = ROUNDS * fixtures::NAMES.len() as u64;
+    let decisions = PLAYED.all_decisions();
     println!("{schedules} schedules, {decisions} decisions");
     assert!(
-        decisions > 50 * schedules,
+        decisions > 20 * schedules,
         "the schedules hardly decide anything: {decisions} decisions in {schedules}"
     );
 }
 
 #[test]
-fn a_first_deployment_comes_to_rest_healthy() {
+fn every_effect_of_a_rollout_and_of_an_experiment_occurs() {
+    assert_eq!(missing(&PLAYED.effects, Effect::NAMES), [""; 0]);
+    let effects = experiment::Effect::NAMES;
+    assert_eq!(missing(&PLAYED.experiment_effects, effects), [""; 0]);
+}
+
+#[test]
+fn every_reason_occurs() {
+    assert_eq!(missing(&PLAYED.reasons, Reason::NAMES), [""; 0]);
+}
+
+#[test]
+fn every_phase_occurs() {
+    let phases = [
+        "Rollout Healthy",
+        "Rollout Paused",
+        "Rollout Progressing",
+        "Rollout Degraded",
+        "Experiment Pending",
+        "Experiment Running",
+        "Experiment Successful",
+        "Experiment Failed",
+        "Experiment Error",
+        "Experiment Inconclusive",
+        "AnalysisRun Running",
+        "AnalysisRun Successful",
+        "AnalysisRun Failed",
+        "AnalysisRun Error",
+        "AnalysisRun Inconclusive",
+    ];
+    assert_eq!(missing(&PLAYED.phases, &phases), [""; 0]);
+}
+
+#[test]
+fn every_fault_and_every_order_occurs() {
+    let faults = [
+        "clock jump",
+        "conflict",
+        "crash",
+        "crash of pods",
+        "dropped plan",
+        "lost answer",
+        "made already",
+        "metrics outage",
+        "no answer from the API server",
+        "not found",
+        "quota",
+        "refused as invalid",
+        "refused by a quota",
+        "refused eviction",
+        "relist",
+        "restart",
+        "stale view",
+    ];
+    assert_eq!(missing(&PLAYED.faults, &faults), [""; 0]);
+    let orders = [
+        "image",
+        "undo",
+        "abort",
+        "retry",
+        "promote",
+        "promote --full",
+        "skip a step",
+        "skip all steps",
+        "scale",
+        "pause",
+        "go on",
+        "restart",
+        "another strategy",
+        "invalid spec",
+        "valid spec",
+        "reset the route",
+        "terminate a run",
+        "delete a run",
+        "terminate an experiment",
+        "touch",
+    ];
+    assert_eq!(missing(&PLAYED.orders, &orders), [""; 0]);
+}
+
+#[test]
+fn the_same_seed_plays_the_same_schedule() {
+    for seed in [3, 40, 77] {
+        assert_eq!(soak::one(seed), soak::one(seed));
+    }
+}
+
+#[test]
+fn a_first_deployment_ends_well() {
     for fixture in fixtures::NAMES {
         let mut cluster = fixtures::cluster(fixture);
         cluster

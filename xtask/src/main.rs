@@ -10,6 +10,7 @@ mod install;
 mod layers;
 mod scenarios;
 mod serve_git;
+mod simulation;
 mod soak;
 mod test;
 
@@ -42,7 +43,7 @@ enum Command {
     /// Keep Prometheus' list of pods; started by the cluster.
     #[command(hide = true)]
     DiscoverPods(discover_pods::Arguments),
-    /// Play random schedules in the simulation, for minutes or hours.
+    /// Play random schedules in the simulation: a number of decisions, or for minutes or hours.
     Soak(soak::Arguments),
     /// Serve Git repositories over HTTP; started by the cluster.
     #[command(hide = true)]

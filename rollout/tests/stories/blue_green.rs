@@ -206,6 +206,19 @@ fn an_analysis_that_takes_its_time_does_not_run_into_the_deadline() {
 }
 
 #[test]
+fn an_analysis_after_the_switch_does_not_wait_for_pods_of_a_rollout_without_any() {
+    let strategy = json!({ "postPromotionAnalysis": analysis("errors") });
+    let mut cluster = Cluster::deployed(blue_green(4, strategy));
+    cluster.edit(|rollout| rollout.spec.replicas = Some(0));
+    cluster.settle();
+    cluster.set_image("web:2");
+    cluster.settle();
+    cluster.verdicts.insert("errors".into(), ("Successful", ""));
+    cluster.settle();
+    assert_eq!(cluster.phase(), "Healthy", "{}", cluster.message());
+}
+
+#[test]
 fn an_inconclusive_analysis_waits_for_a_person_and_measures_again() {
     let mut cluster = Cluster::deployed(blue_green(
         2,

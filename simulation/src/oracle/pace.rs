@@ -9,8 +9,8 @@ use super::Broken;
 use crate::controller::Pass;
 use crate::store::Key;
 
-/// Looks at one object in one minute that change nothing; more than once a second is hot.
-const IDLE: u32 = 60;
+/// Looks at one object in one minute that change nothing; more often than every other second is hot.
+const IDLE: u32 = 30;
 /// Looks at one object at one moment that change something; two loops that undo each other's writes are hot.
 const BUSY: u32 = 200;
 

@@ -158,8 +158,12 @@ fn healthy(
         || format!("{pods} ≠ {}", rollout.spec.replicas()),
     )?;
     let current = status.current_pod_hash.as_deref().unwrap_or_default();
+    let chosen = |set: &Object| {
+        let mut services = store.objects("Service").filter_map(|it| it.service());
+        services.any(|service| service.hash() == Some(hash_of(set)))
+    };
     let idle = |set: &&std::sync::Arc<Object>| {
-        set.owner() == uid && replicas_of(set) == 0 && hash_of(set) != current
+        set.owner() == uid && replicas_of(set) == 0 && hash_of(set) != current && !chosen(set)
     };
     let old = store.objects("ReplicaSet").filter(idle).count();
     let limit = usize::try_from(rollout.spec.revision_history_limit()).unwrap_or(0);

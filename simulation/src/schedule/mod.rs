@@ -130,7 +130,7 @@ fn step(random: &mut Random) -> Step {
                 Outage::Evictions,
                 Outage::Quota,
             ];
-            Step::Outage(outages[random.index(4)], random.one_in(2))
+            Step::Outage(outages[random.index(4)], random.one_in(3))
         }
         _ => Step::Order(Order::random(random)),
     }
