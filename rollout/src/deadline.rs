@@ -29,11 +29,13 @@ pub(crate) fn at(seen: &Seen<'_>, status: &RolloutStatus) -> Option<Timestamp> {
         || seen.paused_by_hand()
         || (seen.blue_green.is_some() && blue_green::measures(status))
         || (seen.update().is_some() && takes_its_time(seen, status))
-        || seen
-            .sets
-            .older
-            .iter()
-            .any(|set| set.annotations.contains_key(names::SCALE_DOWN_DEADLINE));
+        || seen.sets.older.iter().any(|set| {
+            let until = set.annotations.get(names::SCALE_DOWN_DEADLINE);
+            // One that stays beyond its time is waited for in vain.
+            until
+                .and_then(|text| time::parse(text))
+                .is_some_and(|until| until > seen.now)
+        });
     if rests || waits {
         return None;
     }
@@ -49,7 +51,11 @@ pub(crate) fn at(seen: &Seen<'_>, status: &RolloutStatus) -> Option<Timestamp> {
 fn takes_its_time(seen: &Seen<'_>, status: &RolloutStatus) -> bool {
     let step = steps::current(status, seen.steps());
     let needed = || replicas::enough(seen, replicas::wanted(seen, status).new);
-    let short = || seen.sets.new.is_some_and(|new| replicas::available(new) < needed());
+    let short = || {
+        seen.sets
+            .new
+            .is_some_and(|new| replicas::available(new) < needed())
+    };
     steps::takes_its_time(step) && !(matches!(step, Some(StepKind::Plugin(_))) && short())
 }
 

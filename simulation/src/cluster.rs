@@ -186,7 +186,7 @@ impl Cluster {
             Some(Fault::LoseAnswer(number)) => faults.lose_answer = Some(number),
             Some(Fault::SilentFrom(number)) => {
                 faults.silent_from.get_or_insert(number);
-            },
+            }
             None => {}
         }
         let oracle = &self.oracle;
@@ -266,7 +266,9 @@ impl Cluster {
         if spec("/spec/paused") == Some(Value::Bool(true)) {
             self.order(Order::Pause(false));
         }
-        let limit = self.rollout().and_then(|it| it.pointer("/spec/revisionHistoryLimit"));
+        let limit = self
+            .rollout()
+            .and_then(|it| it.pointer("/spec/revisionHistoryLimit"));
         if limit.and_then(Value::as_i64).is_some_and(|limit| limit < 0) {
             self.order(Order::Mistake(false));
         }
@@ -355,7 +357,9 @@ impl Cluster {
         for _ in 0..ACTS {
             let phase = self.rollout().map(|it| it["status"]["phase"].clone());
             let phase = phase.as_ref().and_then(Value::as_str).unwrap_or_default();
-            let aborted = self.rollout().is_some_and(|it| it["status"]["abort"] == true);
+            let aborted = self
+                .rollout()
+                .is_some_and(|it| it["status"]["abort"] == true);
             match phase {
                 "Paused" => self.order(Order::Promote),
                 "Degraded" if aborted && !retried => {

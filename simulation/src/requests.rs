@@ -103,10 +103,8 @@ pub fn json_patch(store: &mut Store, key: &Key, patch: &Value) -> Answer {
         .get(key)
         .ok_or_else(|| Refusal::NotFound(key.clone()))?;
     let invalid = |error: String| Refusal::Invalid(key.clone(), error);
-    let patch: json_patch::Patch =
-        serde::Deserialize::deserialize(patch).map_err(|error: serde_json::Error| {
-            invalid(error.to_string())
-        })?;
+    let patch: json_patch::Patch = serde::Deserialize::deserialize(patch)
+        .map_err(|error: serde_json::Error| invalid(error.to_string()))?;
     let mut patched = current.clone();
     json_patch::patch(&mut patched, &patch).map_err(|error| invalid(error.to_string()))?;
     store

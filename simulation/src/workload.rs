@@ -125,7 +125,8 @@ impl Workloads {
         let next = next.flatten().filter(|at| *at > now).min();
         if generation == observed && known.iter().zip(&counted).all(same) {
             let until = next.unwrap_or(Timestamp::MAX);
-            self.settled.insert(set.uid.clone(), (object.version, until));
+            self.settled
+                .insert(set.uid.clone(), (object.version, until));
             return;
         }
         let status = json!({
@@ -220,12 +221,7 @@ impl Workloads {
                 continue;
             };
             let min_ready = SignedDuration::from_secs(i64::from(set.min_ready_seconds.max(0)));
-            for pod in self
-                .pods
-                .get(&set.uid)
-                .into_iter()
-                .flatten()
-            {
+            for pod in self.pods.get(&set.uid).into_iter().flatten() {
                 let Some(ready) = pod.ready_at else { continue };
                 let available = ready.checked_add(min_ready).ok();
                 for at in [Some(ready), available].into_iter().flatten() {

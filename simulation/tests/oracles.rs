@@ -32,17 +32,30 @@ fn guarded(rollout: Distort) -> Engine {
 fn broken(mut cluster: Cluster, engine: Engine, orders: &[Order]) -> Option<Broken> {
     cluster.controller.engine = engine;
     let look = [Step::Workloads, Step::CatchUp, Step::Due];
-    let after = [look, look, [Step::Advance { seconds: 3 }, look[0], look[1]], look];
+    let after = [
+        look,
+        look,
+        [Step::Advance { seconds: 3 }, look[0], look[1]],
+        look,
+    ];
     let steps: Vec<Step> = orders
         .iter()
-        .flat_map(|order| std::iter::once(Step::Order(*order)).chain(after.iter().flatten().copied()))
+        .flat_map(|order| {
+            std::iter::once(Step::Order(*order)).chain(after.iter().flatten().copied())
+        })
         .collect();
-    schedule::play(&mut cluster, &steps).err().map(|(_, broken)| broken)
+    schedule::play(&mut cluster, &steps)
+        .err()
+        .map(|(_, broken)| broken)
 }
 
 fn bites(promise: &str, fixture: &str, engine: Engine, orders: &[Order]) {
     let broken = broken(fixtures::deployed(fixture), engine, orders);
-    assert_eq!(broken.as_ref().map(|it| it.promise), Some(promise), "{broken:?}");
+    assert_eq!(
+        broken.as_ref().map(|it| it.promise),
+        Some(promise),
+        "{broken:?}"
+    );
 }
 
 fn precondition(set: &ReplicaSet) -> Precondition {
@@ -86,7 +99,10 @@ fn hash_of<'a>(world: &'a World<'_>, stable: bool) -> Option<&'a str> {
 
 fn set<'a>(world: &'a World<'_>, stable: bool) -> Option<&'a ReplicaSet> {
     let hash = hash_of(world, stable)?;
-    world.replica_sets.iter().find(|set| set.hash() == Some(hash))
+    world
+        .replica_sets
+        .iter()
+        .find(|set| set.hash() == Some(hash))
 }
 
 fn updating(world: &World<'_>) -> bool {
@@ -94,7 +110,11 @@ fn updating(world: &World<'_>) -> bool {
 }
 
 fn aborted(world: &World<'_>) -> bool {
-    world.rollout.status.as_ref().is_some_and(|it| it.abort == Some(true))
+    world
+        .rollout
+        .status
+        .as_ref()
+        .is_some_and(|it| it.abort == Some(true))
 }
 
 /// The new set, and only it, has effects instead of those of the real plan.
@@ -121,7 +141,12 @@ fn scales_stable_away(world: &World<'_>, now: Timestamp) -> Plan {
 fn what_the_invariants_refuse_is_not_decided() {
     let promise = "nothing unsafe is decided";
     let orders = [Order::Image(1)];
-    bites(promise, "routed-steps", guarded(scales_stable_away), &orders);
+    bites(
+        promise,
+        "routed-steps",
+        guarded(scales_stable_away),
+        &orders,
+    );
     bites(promise, "blue-green", guarded(scales_stable_away), &orders);
 }
 
@@ -136,7 +161,12 @@ fn weights_sum_to_the_maximum() {
         }
         plan
     });
-    bites("weights sum to the maximum", "routed-steps", engine, &[Order::Image(1)]);
+    bites(
+        "weights sum to the maximum",
+        "routed-steps",
+        engine,
+        &[Order::Image(1)],
+    );
 }
 
 #[test]
@@ -154,8 +184,21 @@ fn an_abort_never_raises_the_canary() {
         plan
     });
     let touch = Order::Touch;
-    let orders = [Order::Image(1), touch, touch, touch, touch, Order::Abort, touch];
-    bites("an abort never raises the canary", "routed-steps", engine, &orders);
+    let orders = [
+        Order::Image(1),
+        touch,
+        touch,
+        touch,
+        touch,
+        Order::Abort,
+        touch,
+    ];
+    bites(
+        "an abort never raises the canary",
+        "routed-steps",
+        engine,
+        &orders,
+    );
 }
 
 #[test]
@@ -233,7 +276,11 @@ fn a_new_revision_is_whole_when_it_is_switched_to() {
 fn what_belongs_to_others_is_left_alone() {
     let engine = unguarded(|world, now| {
         let stable = set(world, true);
-        instead(world, now, stable.and_then(|set| point(world, "preview", set)))
+        instead(
+            world,
+            now,
+            stable.and_then(|set| point(world, "preview", set)),
+        )
     });
     let others = [Key::new("Service", "default", "preview")];
     let cluster = fixtures::cluster("blue-green").with_bystanders(&others);
@@ -251,7 +298,12 @@ fn what_rests_has_a_final_phase_for_the_last_spec_and_for_a_reason() {
         plan.status.phase = Some("Progressing".to_owned());
         plan
     });
-    bites("a run comes to rest in a final phase", "basic", progressing, &[]);
+    bites(
+        "a run comes to rest in a final phase",
+        "basic",
+        progressing,
+        &[],
+    );
     let forgetful = guarded(|world, now| {
         let mut plan = decide(world, now);
         plan.status.observed_generation = None;
@@ -264,22 +316,32 @@ fn what_rests_has_a_final_phase_for_the_last_spec_and_for_a_reason() {
         plan.status.message = None;
         plan
     });
-    bites("a Rollout is Degraded only for a reason", "basic", degraded, &[]);
+    bites(
+        "a Rollout is Degraded only for a reason",
+        "basic",
+        degraded,
+        &[],
+    );
 }
 
 #[test]
 fn what_rests_has_its_traffic_on_the_stable_side() {
     let lowers: Distort = |world, now| {
-        without(world, now, |effect| {
-            matches!(effect, Effect::SetTraffic(split) if split.canary == 0)
-        })
+        without(
+            world,
+            now,
+            |effect| matches!(effect, Effect::SetTraffic(split) if split.canary == 0),
+        )
     };
     let orders = [Order::Image(1), Order::Touch, Order::Touch, Order::Abort];
     let promise = "at rest all traffic is on the stable side";
     bites(promise, "routed-steps", guarded(lowers), &orders);
     let routes: Distort = |world, now| {
         let mut plan = decide(world, now);
-        let shown = world.traffic.ok().and_then(|all| all.first()?.routes.clone());
+        let shown = world
+            .traffic
+            .ok()
+            .and_then(|all| all.first()?.routes.clone());
         for effect in &mut plan.effects {
             if let (Effect::SetTraffic(split), Some(shown)) = (effect, &shown)
                 && split.routes.is_empty()
@@ -303,27 +365,43 @@ fn what_rests_has_its_traffic_on_the_stable_side() {
 #[test]
 fn what_rests_measures_nothing() {
     let engine = guarded(|world, now| {
-        without(world, now, |effect| matches!(effect, Effect::TerminateAnalysisRun { .. }))
+        without(world, now, |effect| {
+            matches!(effect, Effect::TerminateAnalysisRun { .. })
+        })
     });
-    let orders = [Order::Image(1), Order::Touch, Order::Touch, Order::Touch, Order::Abort];
+    let orders = [
+        Order::Image(1),
+        Order::Touch,
+        Order::Touch,
+        Order::Touch,
+        Order::Abort,
+    ];
     bites("at rest nothing is measured", "threshold", engine, &orders);
 }
 
 #[test]
 fn what_rests_has_its_pods_with_their_metadata_and_restarted() {
     let unmarked = guarded(|world, now| {
-        without(world, now, |effect| matches!(effect, Effect::PatchPod { .. }))
+        without(world, now, |effect| {
+            matches!(effect, Effect::PatchPod { .. })
+        })
     });
     let promise = "at rest every pod has the metadata of its role";
     bites(promise, "blue-green-analysed", unmarked, &[Order::Image(1)]);
     let running = guarded(|world, now| {
         let mut plan = decide(world, now);
-        plan.effects.retain(|effect| !matches!(effect, Effect::EvictPod { .. }));
+        plan.effects
+            .retain(|effect| !matches!(effect, Effect::EvictPod { .. }));
         plan.status.restarted_at = None;
         plan.status.phase = Some("Healthy".to_owned());
         plan
     });
-    bites("at rest every restart is done", "rolling", running, &[Order::Restart]);
+    bites(
+        "at rest every restart is done",
+        "rolling",
+        running,
+        &[Order::Restart],
+    );
     let few = guarded(|world, now| {
         let mut plan = decide(world, now);
         let down = |effect: &Effect| matches!(effect, Effect::ScaleReplicaSet { from, to, .. } if from > to);
@@ -338,7 +416,9 @@ fn what_rests_has_its_pods_with_their_metadata_and_restarted() {
 #[test]
 fn what_rests_keeps_no_more_than_it_may() {
     let hoards = guarded(|world, now| {
-        without(world, now, |effect| matches!(effect, Effect::DeleteReplicaSet { .. }))
+        without(world, now, |effect| {
+            matches!(effect, Effect::DeleteReplicaSet { .. })
+        })
     });
     let mut orders = Vec::new();
     for image in [1, 2, 3, 1, 2] {
@@ -348,7 +428,9 @@ fn what_rests_keeps_no_more_than_it_may() {
     let promise = "no more old revisions are kept than the history limit says";
     bites(promise, "rolling", hoards, &orders);
     let keeps = guarded(|world, now| {
-        without(world, now, |effect| matches!(effect, Effect::SelectPods { hash: None, .. }))
+        without(world, now, |effect| {
+            matches!(effect, Effect::SelectPods { hash: None, .. })
+        })
     });
     let promise = "no Service stays behind that the strategy names no more";
     bites(promise, "switching", keeps, &[Order::Strategy(2)]);
@@ -377,17 +459,33 @@ fn dropping(
 fn an_experiment_leaves_nothing_behind_and_ends() {
     use experiment::Effect;
     let engines: [(&str, &str, DistortExperiment); 4] = [
-        ("an Experiment that is over has no pods", "experiment", |world, now| {
-            dropping(world, now, |effect| {
-                matches!(effect, Effect::ScaleReplicaSet { to: 0, .. })
-            })
-        }),
-        ("an Experiment that is over has no Services", "experiment", |world, now| {
-            dropping(world, now, |effect| matches!(effect, Effect::DeleteService { .. }))
-        }),
-        ("an Experiment that is over measures nothing", "experiment", |world, now| {
-            dropping(world, now, |effect| matches!(effect, Effect::TerminateAnalysisRun { .. }))
-        }),
+        (
+            "an Experiment that is over has no pods",
+            "experiment",
+            |world, now| {
+                dropping(world, now, |effect| {
+                    matches!(effect, Effect::ScaleReplicaSet { to: 0, .. })
+                })
+            },
+        ),
+        (
+            "an Experiment that is over has no Services",
+            "experiment",
+            |world, now| {
+                dropping(world, now, |effect| {
+                    matches!(effect, Effect::DeleteService { .. })
+                })
+            },
+        ),
+        (
+            "an Experiment that is over measures nothing",
+            "experiment",
+            |world, now| {
+                dropping(world, now, |effect| {
+                    matches!(effect, Effect::TerminateAnalysisRun { .. })
+                })
+            },
+        ),
         ("an Experiment ends", "experiment-open", |world, now| {
             let mut plan = experiment::decide(world, now);
             plan.status.phase = Some("Running".to_owned());
@@ -396,7 +494,11 @@ fn an_experiment_leaves_nothing_behind_and_ends() {
     ];
     for (promise, fixture, engine) in engines {
         let broken = broken(fixtures::cluster(fixture), with_experiment(engine), &[]);
-        assert_eq!(broken.as_ref().map(|it| it.promise), Some(promise), "{broken:?}");
+        assert_eq!(
+            broken.as_ref().map(|it| it.promise),
+            Some(promise),
+            "{broken:?}"
+        );
     }
 }
 
@@ -455,13 +557,23 @@ fn nothing_runs_hot() {
         plan.wake_at = now.checked_sub(SignedDuration::from_secs(1)).ok();
         plan
     });
-    bites("nobody asks to be looked at in the past", "basic", late, &[]);
+    bites(
+        "nobody asks to be looked at in the past",
+        "basic",
+        late,
+        &[],
+    );
     let nervous = guarded(|world, now| {
         let mut plan = decide(world, now);
         plan.wake_at = now.checked_add(SignedDuration::from_secs(1)).ok();
         plan
     });
-    bites("nothing is looked at again and again", "basic", nervous, &[]);
+    bites(
+        "nothing is looked at again and again",
+        "basic",
+        nervous,
+        &[],
+    );
     let restless = guarded(|world, now| {
         let mut plan = decide(world, now);
         plan.status.hpa_replicas = i32::try_from(now.as_second() % 1_000_000).ok();

@@ -128,11 +128,7 @@ impl Act<'_> {
             self.coverage.fault("quota");
             return Err(Pass::Refused(Refusal::Forbidden(key)));
         }
-        let answer = self.write(
-            what,
-            || key.clone(),
-            |store| requests::send(store, request),
-        );
+        let answer = self.write(what, || key.clone(), |store| requests::send(store, request));
         match (answer, request) {
             (Err(Pass::Refused(Refusal::AlreadyExists(_))), Request::Create { object, .. }) => {
                 self.adopt(&key, object)

@@ -113,12 +113,11 @@ impl Seen {
                 .filter_map(|it| it.run().cloned())
                 .collect()
         });
-        self.experiments
-            .keep(once(view.edition("Experiment")), || {
-                owned(view, "Experiment", uid)
-                    .filter_map(|it| it.experiment().cloned())
-                    .collect()
-            });
+        self.experiments.keep(once(view.edition("Experiment")), || {
+            owned(view, "Experiment", uid)
+                .filter_map(|it| it.experiment().cloned())
+                .collect()
+        });
         self.templates(view, namespace);
         let routes = (view.edition("HTTPRoute"), view.edition("Ingress"), sides);
         self.traffic.keep(routes, || {
@@ -157,12 +156,11 @@ impl Seen {
                 .filter_map(|it| it.replica_set().cloned())
                 .collect()
         });
-        self.owned_services
-            .keep(once(view.edition("Service")), || {
-                owned(view, "Service", uid)
-                    .filter_map(|it| it.owned_service().cloned())
-                    .collect()
-            });
+        self.owned_services.keep(once(view.edition("Service")), || {
+            owned(view, "Service", uid)
+                .filter_map(|it| it.owned_service().cloned())
+                .collect()
+        });
         self.runs.keep(once(view.edition("AnalysisRun")), || {
             owned(view, "AnalysisRun", uid)
                 .filter_map(|it| it.run().cloned())
@@ -194,7 +192,10 @@ impl Seen {
         self.templates.keep(of, || {
             let mut templates = Templates::new();
             for object in view.list("AnalysisTemplate") {
-                if let Some(template) = object.template().filter(|_| object.key.namespace == namespace) {
+                if let Some(template) = object
+                    .template()
+                    .filter(|_| object.key.namespace == namespace)
+                {
                     templates.insert(object.key.name.clone(), template.spec.clone());
                 }
             }
@@ -272,8 +273,9 @@ fn services(view: &View, namespace: &str, rollout: &Rollout) -> BTreeMap<String,
     };
     let left = !rollout.status.as_ref().is_none_or(looked_at);
     let own = rollout.metadata.name.as_ref();
-    let managed =
-        |service: &Service| left && own.is_some() && service.annotations.get(MANAGED_BY_ROLLOUTS) == own;
+    let managed = |service: &Service| {
+        left && own.is_some() && service.annotations.get(MANAGED_BY_ROLLOUTS) == own
+    };
     view.list("Service")
         .filter(|object| object.key.namespace == namespace)
         .filter_map(|object| object.service())

@@ -91,7 +91,12 @@ impl Controller {
 
     /// Decides about a Rollout with everything seen in another order; `None` when the decisions are the same.
     #[must_use]
-    pub fn depends_on_order(&self, object: &Arc<Object>, now: Timestamp, workloads: &Workloads) -> Option<String> {
+    pub fn depends_on_order(
+        &self,
+        object: &Arc<Object>,
+        now: Timestamp,
+        workloads: &Workloads,
+    ) -> Option<String> {
         let rollout = object.rollout()?;
         let mut seen = Seen::default();
         seen.rollout(&self.view, object, rollout, workloads);

@@ -23,7 +23,10 @@ pub(super) fn judge(written: &Written<'_>, strategy: &BlueGreenStrategy) -> Opti
     };
     let concerned = switches || written.changes.iter().any(|it| it.key == set.key);
     if concerned && pods == 0 && written.rollout.spec.replicas() > 0 {
-        return broken("the active Service never selects what is scaled away", seen());
+        return broken(
+            "the active Service never selects what is scaled away",
+            seen(),
+        );
     }
     let status = written.rollout.status.as_ref();
     let stable = status.and_then(|status| status.stable_rs.as_deref());

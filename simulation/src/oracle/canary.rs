@@ -98,8 +98,14 @@ fn traffic(written: &Written<'_>, canary_hash: Option<&str>) -> Option<Broken> {
 /// Only the write that takes pods away is judged: the traffic may still be on its way to a set that a person has just
 /// asked for again.
 fn scaled_away(written: &Written<'_>) -> Option<Broken> {
-    let change = written.changes.iter().find(|it| it.key.kind == "ReplicaSet")?;
-    let had_pods = change.before.as_ref().is_some_and(|set| replicas_of(set) > 0);
+    let change = written
+        .changes
+        .iter()
+        .find(|it| it.key.kind == "ReplicaSet")?;
+    let had_pods = change
+        .before
+        .as_ref()
+        .is_some_and(|set| replicas_of(set) > 0);
     if !had_pods || written.rollout.spec.replicas() == 0 {
         return None;
     }
@@ -146,11 +152,17 @@ fn selected(written: &Written<'_>) -> Option<Broken> {
             &format!("{}-{before}", written.key.name),
         );
         // From nothing to nothing is no loss.
-        let lost = written.store.object(&key).is_some_and(|set| replicas_of(set) > 0);
+        let lost = written
+            .store
+            .object(&key)
+            .is_some_and(|set| replicas_of(set) > 0);
         if lost {
             return broken(
                 "traffic is not sent to a revision without pods",
-                format!("{service} has weight {weight} and now selects {}", set.key.name),
+                format!(
+                    "{service} has weight {weight} and now selects {}",
+                    set.key.name
+                ),
             );
         }
     }

@@ -58,7 +58,9 @@ impl Oracle {
     /// Judges the state after one write of the controller, which made these changes.
     #[must_use]
     pub fn after(&self, store: &Store, write: &Write, changes: &[Change]) -> Option<Broken> {
-        let mut touched = changes.iter().filter(|it| self.bystanders.contains(&*it.key));
+        let mut touched = changes
+            .iter()
+            .filter(|it| self.bystanders.contains(&*it.key));
         if let Some(change) = touched.next() {
             let seen = format!("{} changed by {write:?}", change.key);
             return broken("what belongs to others is left alone", seen);

@@ -60,8 +60,15 @@ pub fn judge(store: &Store, main: &Key, workloads: &Workloads) -> Result<(), Bro
         || message.clone(),
     )?;
     let settled = phase == "Healthy" || status.aborted();
-    if settled {
+    // A router is not sent to a stable side on which nobody answers.
+    let stable = status.stable_rs.as_deref().unwrap_or_default();
+    let answers = |set: &Object| {
+        hash_of(set) == stable && set.replica_set().is_some_and(|set| set.available > 0)
+    };
+    if settled && store.objects("ReplicaSet").any(|set| answers(set)) {
         traffic(store, rollout)?;
+    }
+    if settled {
         if let Some(strategy) = rollout.spec.blue_green() {
             let active = strategy.active_service.as_deref().unwrap_or_default();
             let hash = selected(store, main, active).map(|set| hash_of(set).to_owned());
@@ -111,11 +118,9 @@ fn runs_are_over(store: &Store, rollout: &Rollout) -> Result<(), Broken> {
     };
     for kind in ["AnalysisRun", "Experiment"] {
         let left = store.objects(kind).find(open);
-        require(
-            left.is_none(),
-            "at rest nothing is measured",
-            || left.map(|it| it.key.to_string()).unwrap_or_default(),
-        )?;
+        require(left.is_none(), "at rest nothing is measured", || {
+            left.map(|it| it.key.to_string()).unwrap_or_default()
+        })?;
     }
     Ok(())
 }
@@ -127,14 +132,20 @@ fn healthy(
     workloads: &Workloads,
 ) -> Result<(), Broken> {
     let uid = rollout.metadata.uid.as_deref().unwrap_or_default();
-    let stable = rollout.spec.canary().and_then(|it| it.stable_metadata.as_ref());
-    let active = rollout.spec.blue_green().and_then(|it| it.active_metadata.as_ref());
+    let stable = rollout
+        .spec
+        .canary()
+        .and_then(|it| it.stable_metadata.as_ref());
+    let active = rollout
+        .spec
+        .blue_green()
+        .and_then(|it| it.active_metadata.as_ref());
     let role = stable.or(active);
     let wanted = role.and_then(|role| role.labels.as_ref()?.get("role"));
     let own = |owner: Option<&String>| {
-        store.objects("ReplicaSet").any(|set| {
-            set.owner() == uid && owner.is_some_and(|owner| owner == set.uid())
-        })
+        store
+            .objects("ReplicaSet")
+            .any(|set| set.owner() == uid && owner.is_some_and(|owner| owner == set.uid()))
     };
     let other = workloads
         .pods()
@@ -240,9 +251,9 @@ pub fn judge_end(
         );
     }
     let current = text(object.value(), "/status/currentPodHash");
-    let set = store.objects("ReplicaSet").find(|set| {
-        set.owner() == object.uid() && hash_of(set) == current
-    });
+    let set = store
+        .objects("ReplicaSet")
+        .find(|set| set.owner() == object.uid() && hash_of(set) == current);
     let behaviour = set.map(|set| metrics.workloads.behaviour(set.value()));
     let behaviour = behaviour.unwrap_or_default();
     if behaviour.ready_after.is_none() {
@@ -254,7 +265,14 @@ pub fn judge_end(
             || format!("{phase}: {message}"),
         );
     }
-    let good = behaviour.error_rate == 0.0 && ends_well;
+    // One that is compared with, or can only replace, pods that never come up may fail for that.
+    let stable = text(object.value(), "/status/stableRS");
+    let stable = store
+        .objects("ReplicaSet")
+        .find(|set| hash_of(set) == stable);
+    let stable = stable.map(|set| metrics.workloads.behaviour(set.value()));
+    let compared = stable.is_none_or(|stable| stable.ready_after.is_some());
+    let good = behaviour.error_rate == 0.0 && ends_well && compared;
     require(
         phase == "Healthy" || (!good && matches!(phase, "Degraded" | "Paused")),
         "once faults have stopped an update ends as it should",

@@ -153,7 +153,5 @@ pub fn play(cluster: &mut Cluster, steps: &[Step]) -> Result<(), (usize, Broken)
     for (number, step) in steps.iter().enumerate() {
         cluster.step(*step).map_err(|broken| (number + 1, broken))?;
     }
-    cluster
-        .end_well()
-        .map_err(|broken| (steps.len(), broken))
+    cluster.end_well().map_err(|broken| (steps.len(), broken))
 }

@@ -61,7 +61,7 @@ pub(crate) struct Target<'a> {
 
 impl Order {
     pub(super) fn random(random: &mut Random) -> Self {
-        match random.below(34) {
+        match random.below(38) {
             0..9 => Self::Image(random.below(5)),
             9..10 => Self::Undo,
             10..13 => Self::Abort,
@@ -75,8 +75,8 @@ impl Order {
             26..27 => Self::Restart,
             27..29 => Self::Strategy(random.index(3)),
             29..30 => Self::Mistake(random.one_in(2)),
-            30..31 => Self::ResetRoute,
-            31..32 => match random.below(3) {
+            30..33 => Self::ResetRoute,
+            33..36 => match random.below(3) {
                 0 => Self::TerminateRun(random.index(4)),
                 1 => Self::DeleteRun(random.index(4)),
                 _ => Self::TerminateExperiment(random.index(2)),
@@ -189,7 +189,9 @@ impl Order {
             Self::Retry => status(json!({ "abort": false })),
             Self::Promote => {
                 let pauses = object.pointer("/status/pauseConditions");
-                let waits = pauses.and_then(Value::as_array).is_some_and(|it| !it.is_empty());
+                let waits = pauses
+                    .and_then(Value::as_array)
+                    .is_some_and(|it| !it.is_empty());
                 let run = text(object, "/status/canary/currentStepAnalysisRunStatus/status");
                 let by_us = object.pointer("/status/controllerPause") == Some(&json!(true));
                 if waits && run == "Inconclusive" && by_us && last > 0 {
@@ -236,7 +238,10 @@ fn patch_unpauses(store: &Store, rollout: &Key) -> bool {
 }
 
 fn keys(store: &Store, kind: &str) -> Vec<Key> {
-    store.objects(kind).map(|it| it.key.as_ref().clone()).collect()
+    store
+        .objects(kind)
+        .map(|it| it.key.as_ref().clone())
+        .collect()
 }
 
 fn pick(store: &Store, kind: &str, nth: usize) -> Option<Key> {
@@ -269,9 +274,9 @@ fn image(store: &mut Store, place: &Key, image: &str) {
 fn image_before(store: &Store, rollout: &Value) -> Option<String> {
     let uid = text(rollout, "/metadata/uid");
     let present = text(rollout, "/status/currentPodHash");
-    let sets = store.objects("ReplicaSet").filter(|set| {
-        set.owner() == uid && set.label(POD_TEMPLATE_HASH) != present
-    });
+    let sets = store
+        .objects("ReplicaSet")
+        .filter(|set| set.owner() == uid && set.label(POD_TEMPLATE_HASH) != present);
     let revision = |set: &Value| {
         let annotations = set.pointer("/metadata/annotations");
         let revision = annotations.and_then(|it| it.get(REVISION)?.as_str());
