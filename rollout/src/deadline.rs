@@ -1,7 +1,8 @@
 //! The progress deadline: how long an update may stand still.
 //!
 //! The clock is `lastUpdateTime` of the Progressing condition, which every bit of progress moves. It does not run in a
-//! step that takes its time (a plugin without its pods does not), in a pause, after an abort, or while an old set waits for its scale-down deadline.
+//! step that takes its time (a plugin without its pods does not), in a pause, or after an abort, and it does not run out
+//! before the last old set was to be scaled down.
 
 use jiff::Timestamp;
 use sluice_crds::names;
@@ -28,22 +29,23 @@ pub(crate) fn at(seen: &Seen<'_>, status: &RolloutStatus) -> Option<Timestamp> {
         || pause::paused(status)
         || seen.paused_by_hand()
         || (seen.blue_green.is_some() && blue_green::measures(status))
-        || (seen.update().is_some() && takes_its_time(seen, status))
-        || seen.sets.older.iter().any(|set| {
-            let until = set.annotations.get(names::SCALE_DOWN_DEADLINE);
-            // One that stays beyond its time is waited for in vain.
-            until
-                .and_then(|text| time::parse(text))
-                .is_some_and(|until| until > seen.now)
-        });
+        || (seen.update().is_some() && takes_its_time(seen, status));
     if rests || waits {
         return None;
     }
     let since = before.last_update_time.as_ref().map(|time| time.0)?;
-    Some(time::plus_seconds(
-        since,
-        seen.world.rollout.spec.progress_deadline_seconds(),
-    ))
+    let seconds = seen.world.rollout.spec.progress_deadline_seconds();
+    // A set that stays beyond its time is waited for in vain.
+    Some(time::plus_seconds(since, seconds).max(last_scale_down(seen)))
+}
+
+/// When the last of the old sets is to go; long ago when none waits.
+fn last_scale_down(seen: &Seen<'_>) -> Timestamp {
+    let waits = seen.sets.older.iter().filter_map(|set| {
+        let until = set.annotations.get(names::SCALE_DOWN_DEADLINE)?;
+        time::parse(until)
+    });
+    waits.max().unwrap_or(Timestamp::MIN)
 }
 
 /// Whether the present step is one that may stand still. A plugin that has no pods to look at is not: it waits for

@@ -238,6 +238,7 @@ fn a_set_that_stays_beyond_its_time_does_not_hide_that_the_revision_is_stuck() {
     }
     cluster.scale(4);
     cluster.settle();
+    assert!(cluster.plan().wake_at.is_some(), "nobody would look again");
     cluster.wait(31);
     cluster.settle();
     let first = cluster.set("web:1");

@@ -80,6 +80,14 @@ pub enum Outage {
     Quota,
 }
 
+/// Everything that can be out of order.
+pub const OUTAGES: [Outage; 4] = [
+    Outage::Metrics,
+    Outage::Api,
+    Outage::Evictions,
+    Outage::Quota,
+];
+
 /// Kinds whose caches lag on their own.
 pub const KINDS: [&str; 8] = [
     "Rollout",
@@ -118,19 +126,14 @@ fn step(random: &mut Random) -> Step {
         },
         83..85 => Step::Restart,
         85..86 => Step::Clock {
-            ahead: [0, -40, -5, 30][random.index(4)],
+            ahead: random.pick(&[0, -40, -5, 30]).copied().unwrap_or(0),
         },
         86..88 => Step::CrashPods {
             nth: random.index(3),
         },
         88..90 => {
-            let outages = [
-                Outage::Metrics,
-                Outage::Api,
-                Outage::Evictions,
-                Outage::Quota,
-            ];
-            Step::Outage(outages[random.index(4)], random.one_in(3))
+            let outage = random.pick(&OUTAGES).copied().unwrap_or(Outage::Api);
+            Step::Outage(outage, random.one_in(3))
         }
         _ => Step::Order(Order::random(random)),
     }

@@ -94,12 +94,6 @@ impl Store {
         self.log.get(from..).unwrap_or_default()
     }
 
-    /// Forgets the changes up to a resource version; a watch from before it cannot be continued.
-    pub fn compact(&mut self, version: u64) {
-        let from = self.log.partition_point(|change| change.version <= version);
-        self.log.drain(..from);
-    }
-
     /// An object as JSON.
     #[must_use]
     pub fn get(&self, key: &Key) -> Option<&Value> {
