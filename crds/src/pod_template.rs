@@ -28,13 +28,9 @@ impl PodTemplate {
     #[must_use]
     pub fn pointer(&self, pointer: &str) -> Option<&Value> {
         let rest = pointer.strip_prefix('/')?;
-        let (first, rest) = rest.split_once('/').unwrap_or((rest, ""));
-        let value = self.0.get(first)?;
-        if rest.is_empty() {
-            Some(value)
-        } else {
-            value.pointer(&format!("/{rest}"))
-        }
+        let end = rest.find('/').unwrap_or(rest.len());
+        let (first, rest) = rest.split_at_checked(end)?;
+        self.0.get(first)?.pointer(rest)
     }
 
     /// `metadata.labels`; labels whose value is not a string are left out.
@@ -50,8 +46,9 @@ impl PodTemplate {
     }
 
     fn string_map(&self, key: &str) -> BTreeMap<String, String> {
-        self.pointer(&format!("/metadata/{key}"))
-            .and_then(Value::as_object)
+        let metadata = self.0.get("metadata");
+        metadata
+            .and_then(|metadata| metadata.get(key)?.as_object())
             .into_iter()
             .flatten()
             .filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())))

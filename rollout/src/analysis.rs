@@ -20,6 +20,7 @@ use crate::reason::Reason;
 use crate::replicas::available;
 use crate::seen::Seen;
 use crate::steps::{self, Progress};
+use crate::world::ReplicaSet;
 use crate::{abort, blue_green, pause, run};
 
 /// Errors in a row that a metric is allowed unless it says otherwise.
@@ -265,7 +266,9 @@ fn may_begin(seen: &Seen<'_>, draft: &Draft, kind: Kind) -> bool {
             !passed && seen.sets.new.is_some_and(|new| available(new) >= size)
         }
         Kind::PostPromotion => {
-            blue_green::switched(seen) && seen.sets.new.is_some_and(|new| available(new) > 0)
+            // Of a Rollout that is scaled to nothing there will never be a pod to wait for.
+            let answers = |new: &ReplicaSet| available(new) > 0 || seen.replicas == 0;
+            blue_green::switched(seen) && seen.sets.new.is_some_and(answers)
         }
     }
 }

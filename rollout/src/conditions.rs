@@ -10,9 +10,10 @@ use sluice_crds::rollout::status::RolloutCondition;
 use crate::deadline;
 use crate::draft::{Draft, EventSlot};
 use crate::plan::EventType;
-use crate::replicas::max_unavailable;
+use crate::replicas::{available, max_unavailable};
 use crate::seen::Seen;
 use crate::update::Changes;
+use crate::world::ReplicaSet;
 use crate::{pause, steps, time};
 
 pub(crate) const PROGRESSING: &str = "Progressing";
@@ -65,7 +66,7 @@ pub(crate) fn remove(status: &mut RolloutStatus, kind: &str) {
 }
 
 /// Writes every condition of a valid Rollout, and the events that tell of their changes.
-pub(crate) fn update(seen: &Seen<'_>, changes: Changes, draft: &mut Draft) {
+pub(crate) fn update(seen: &Seen<'_>, changes: &Changes, draft: &mut Draft) {
     remove(&mut draft.status, INVALID_SPEC);
     let healthy = is_healthy(seen, &draft.status);
     let became_unhealthy = health(seen, healthy, draft);
@@ -87,9 +88,10 @@ fn is_paused(seen: &Seen<'_>, status: &RolloutStatus) -> bool {
     seen.paused_by_hand() || pause::paused(status)
 }
 
-/// Whether the present revision is stable and has all of its pods.
+/// Whether the present revision is stable and has all of its pods, none of which is about to go.
 pub(crate) fn whole(seen: &Seen<'_>, status: &RolloutStatus) -> bool {
-    is_healthy(seen, status)
+    let stays = |new: &ReplicaSet| available(new) >= seen.replicas;
+    is_healthy(seen, status) && seen.sets.new.is_some_and(stays)
 }
 
 fn is_healthy(seen: &Seen<'_>, status: &RolloutStatus) -> bool {
@@ -204,7 +206,7 @@ pub(crate) fn aborted(seen: &Seen<'_>, draft: &mut Draft) {
 
 fn progress(
     seen: &Seen<'_>,
-    changes: Changes,
+    changes: &Changes,
     healthy: bool,
     became_unhealthy: bool,
     draft: &mut Draft,

@@ -1,11 +1,13 @@
 //! The progress deadline: how long an update may stand still.
 //!
 //! The clock is `lastUpdateTime` of the Progressing condition, which every bit of progress moves. It does not run in a
-//! step that takes its time, in a pause, after an abort, or while an old set waits for its scale-down deadline.
+//! step that takes its time (a plugin without its pods does not), in a pause, or after an abort, and it does not run out
+//! before the last old set was to be scaled down.
 
 use jiff::Timestamp;
 use sluice_crds::names;
 use sluice_crds::rollout::RolloutStatus;
+use sluice_crds::rollout::steps::StepKind;
 
 use crate::conditions::{
     DEADLINE_EXCEEDED, PROGRESSING, ROLLOUT_ABORTED, ROLLOUT_PAUSED, SET_AVAILABLE,
@@ -13,7 +15,7 @@ use crate::conditions::{
 use crate::draft::Draft;
 use crate::reason::Reason;
 use crate::seen::Seen;
-use crate::{abort, blue_green, pause, steps, time};
+use crate::{abort, blue_green, pause, replicas, steps, time};
 
 /// The instant after which the update counts as stuck; `None` while the clock does not run. `status` is the status as
 /// it will be.
@@ -27,20 +29,36 @@ pub(crate) fn at(seen: &Seen<'_>, status: &RolloutStatus) -> Option<Timestamp> {
         || pause::paused(status)
         || seen.paused_by_hand()
         || (seen.blue_green.is_some() && blue_green::measures(status))
-        || (seen.update().is_some() && steps::takes_its_time(steps::current(status, seen.steps())))
-        || seen
-            .sets
-            .older
-            .iter()
-            .any(|set| set.annotations.contains_key(names::SCALE_DOWN_DEADLINE));
+        || (seen.update().is_some() && takes_its_time(seen, status));
     if rests || waits {
         return None;
     }
     let since = before.last_update_time.as_ref().map(|time| time.0)?;
-    Some(time::plus_seconds(
-        since,
-        seen.world.rollout.spec.progress_deadline_seconds(),
-    ))
+    let seconds = seen.world.rollout.spec.progress_deadline_seconds();
+    // A set that stays beyond its time is waited for in vain.
+    Some(time::plus_seconds(since, seconds).max(last_scale_down(seen)))
+}
+
+/// When the last of the old sets is to go; long ago when none waits.
+fn last_scale_down(seen: &Seen<'_>) -> Timestamp {
+    let waits = seen.sets.older.iter().filter_map(|set| {
+        let until = set.annotations.get(names::SCALE_DOWN_DEADLINE)?;
+        time::parse(until)
+    });
+    waits.max().unwrap_or(Timestamp::MIN)
+}
+
+/// Whether the present step is one that may stand still. A plugin that has no pods to look at is not: it waits for
+/// progress like everything else.
+fn takes_its_time(seen: &Seen<'_>, status: &RolloutStatus) -> bool {
+    let step = steps::current(status, seen.steps());
+    let needed = || replicas::enough(seen, replicas::wanted(seen, status).new);
+    let short = || {
+        seen.sets
+            .new
+            .is_some_and(|new| replicas::available(new) < needed())
+    };
+    steps::takes_its_time(step) && !(matches!(step, Some(StepKind::Plugin(_))) && short())
 }
 
 /// Whether the update is stuck now. Once it is, it stays so until there is progress.

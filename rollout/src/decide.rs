@@ -25,9 +25,9 @@ pub fn decide(world: &World<'_>, now: Timestamp) -> Plan {
         return draft.finish(world);
     }
     greet(world, &mut draft);
-    let problems = invalid::problems(world);
-    // From here on the template is that of the workload, if one is named.
     let resolved = workload::resolved(world);
+    let problems = invalid::problems(world, &resolved);
+    // From here on the template is that of the workload, if one is named.
     let world = &World {
         rollout: &resolved,
         ..*world
@@ -51,7 +51,7 @@ pub fn decide(world: &World<'_>, now: Timestamp) -> Plan {
     let changes = update::changes(&seen);
     revision::sync(&seen, &mut draft);
     counts::update(&seen, &mut draft.status);
-    update::begin(&seen, &mut draft);
+    update::begin(&seen, &changes, &mut draft);
 
     // Is there a reason to stop?
     abort::orders(&seen, &mut draft);
@@ -93,7 +93,7 @@ pub fn decide(world: &World<'_>, now: Timestamp) -> Plan {
 
     // What is there to say about it?
     duration::follow(&seen, &mut draft);
-    conditions::update(&seen, changes, &mut draft);
+    conditions::update(&seen, &changes, &mut draft);
     phase::update(world, &mut draft);
     draft.finish(world)
 }

@@ -202,7 +202,11 @@ impl Draft {
         self.effects.sort_by_key(|(slot, _)| *slot);
         self.events.sort_by_key(|(slot, _)| *slot);
         let mut effects: Vec<Effect> = self.effects.into_iter().map(|(_, effect)| effect).collect();
-        if effects.is_empty() && self.status == world.rollout.status.clone().unwrap_or_default() {
+        let same = match &world.rollout.status {
+            Some(status) => self.status == *status,
+            None => self.status == RolloutStatus::default(),
+        };
+        if effects.is_empty() && same {
             // Annotating the Rollout changes its resourceVersion, so it does not go with a write of its status.
             effects.extend(annotation_effect(world, self.rollout_annotations));
             if effects.is_empty() && self.reasons.is_empty() {

@@ -53,6 +53,9 @@ impl fmt::Display for Violation {
 /// # Errors
 /// The invariant that the effect would violate.
 pub fn check(world: &World<'_>, effect: &Effect) -> Result<(), Violation> {
+    if !may_harm(effect) {
+        return Ok(());
+    }
     let resolved = workload::resolved(world);
     let world = &World {
         rollout: &resolved,
@@ -71,6 +74,20 @@ pub fn check(world: &World<'_>, effect: &Effect) -> Result<(), Violation> {
         Effect::ScaleWorkload { from, to, .. } => scale_workload(&seen, *from, *to),
         Effect::PatchPod { name, labels, .. } => patch_pod(&seen, name, labels),
         _ => Ok(()),
+    }
+}
+
+/// Whether an effect is of a kind that could violate anything.
+fn may_harm(effect: &Effect) -> bool {
+    match effect {
+        Effect::ScaleReplicaSet { from, to, .. } => to < from,
+        Effect::SetTraffic(_)
+        | Effect::SelectPods { .. }
+        | Effect::DeleteReplicaSet { .. }
+        | Effect::EvictPod { .. }
+        | Effect::ScaleWorkload { .. }
+        | Effect::PatchPod { .. } => true,
+        _ => false,
     }
 }
 

@@ -47,6 +47,7 @@ mod invalid;
 pub mod invariants;
 mod managed_routes;
 mod metadata;
+mod names;
 mod pause;
 mod phase;
 pub mod plan;

@@ -162,6 +162,26 @@ pub enum Effect {
     },
 }
 
+crate::names::variants!(Effect {
+    SetReplicas,
+    AnnotateRollout,
+    CreateReplicaSet,
+    ScaleReplicaSet,
+    UpdateReplicaSet,
+    DeleteReplicaSet,
+    PatchPod,
+    EvictPod,
+    ScaleWorkload,
+    SelectPods,
+    SetTraffic,
+    CreateAnalysisRun,
+    TerminateAnalysisRun,
+    DeleteAnalysisRun,
+    CreateExperiment,
+    TerminateExperiment,
+    DeleteExperiment,
+});
+
 /// A ReplicaSet to be made.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NewReplicaSet {

@@ -168,6 +168,32 @@ pub enum Reason {
     Settled,
 }
 
+crate::names::variants!(Reason {
+    InvalidSpec,
+    PodsNotAvailable,
+    TrafficNotMoved,
+    RoutesNotShown,
+    RoutesChange,
+    PausedUntil,
+    PausedForPerson,
+    AnalysisRunning,
+    AnalysisFailed,
+    WeightChanges,
+    StepCompleted,
+    Aborted,
+    Promoted,
+    ScaleDownDelayed,
+    HeldForSafety,
+    DeadlineExceeded,
+    Restarting,
+    WorkloadScaled,
+    PluginRunning,
+    ExperimentRuns,
+    ExperimentRunning,
+    ExperimentFailed,
+    Settled,
+});
+
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -254,10 +254,17 @@ pub fn of_status(
     status: &RolloutStatus,
     resource_version: &str,
 ) -> Option<Request> {
+    if rollout.status.as_ref() == Some(status) {
+        return None;
+    }
     // Compared as types, so that fields which this build does not know are left as they are.
-    let old = serde_json::to_value(rollout.status.clone().unwrap_or_default()).ok()?;
-    let new = serde_json::to_value(status).ok()?;
-    let difference = merge_diff(&old, &new)?;
+    let mut old = rollout.status.clone().unwrap_or_default();
+    let mut new = status.clone();
+    forget_what_is_equal(&mut old, &mut new);
+    let difference = merge_diff(
+        &serde_json::to_value(old).ok()?,
+        &serde_json::to_value(new).ok()?,
+    )?;
     let namespace = rollout.metadata.namespace.clone().unwrap_or_default();
     let name = rollout.metadata.name.as_deref().unwrap_or_default();
     let precondition = Precondition {
@@ -269,6 +276,27 @@ pub fn of_status(
         status: true,
         patch: fenced(&precondition, json!({ "status": difference })),
     })
+}
+
+/// Takes the large parts that are equal out of two statuses, and of two lists that differ the old one's content, so that
+/// they need not become JSON to be compared: the difference stays the same.
+fn forget_what_is_equal(old: &mut RolloutStatus, new: &mut RolloutStatus) {
+    if old.conditions == new.conditions {
+        (old.conditions, new.conditions) = (None, None);
+    } else if let (Some(old), Some(new)) = (&mut old.conditions, &new.conditions)
+        && !new.is_empty()
+    {
+        old.clear();
+    }
+    if old.canary == new.canary {
+        (old.canary, new.canary) = (None, None);
+    }
+    if old.blue_green == new.blue_green {
+        (old.blue_green, new.blue_green) = (None, None);
+    }
+    if old.duration == new.duration {
+        (old.duration, new.duration) = (None, None);
+    }
 }
 
 /// The owner reference of everything that a Rollout makes.
@@ -358,6 +386,33 @@ fn set(object: &mut Value, section: &str, field: &str, value: Value) {
         let section = object.entry(section).or_insert_with(|| json!({}));
         if let Some(section) = section.as_object_mut() {
             section.insert(field.to_owned(), value);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_out_of_the_comparison_changes_no_patch() {
+        let statuses: Vec<RolloutStatus> = [
+            json!({}),
+            json!({ "phase": "Paused", "conditions": [{ "type": "Available", "status": "True" }] }),
+            json!({ "conditions": [], "canary": { "weights": { "canary": { "weight": 1 }, "stable": { "weight": 99 } } } }),
+            json!({ "conditions": [{ "type": "Paused", "status": "True" }], "canary": {}, "blueGreen": {} }),
+        ]
+        .into_iter()
+        .map(|status| serde_json::from_value(status).unwrap())
+        .collect();
+        for old in &statuses {
+            for new in &statuses {
+                let whole = merge_diff(&json!(old), &json!(new));
+                let (mut less_old, mut less_new) = (old.clone(), new.clone());
+                forget_what_is_equal(&mut less_old, &mut less_new);
+                let short = merge_diff(&json!(less_old), &json!(less_new));
+                assert_eq!(whole, short, "{old:?} → {new:?}");
+            }
         }
     }
 }

@@ -9,6 +9,7 @@
 //! So an installation of another controller, or of an older hash format, is taken over without a restarted pod.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use sluice_crds::names;
 use sluice_crds::pod_template::PodTemplate;
@@ -19,11 +20,16 @@ use crate::seen::Seen;
 use crate::world::{ReplicaSet, World};
 use crate::{anti_affinity, equality, hash, metadata};
 
+/// What a Rollout without a template has.
+static NO_TEMPLATE: LazyLock<PodTemplate> = LazyLock::new(PodTemplate::default);
+
 /// The ReplicaSets of a Rollout by role.
 #[derive(Debug, Clone)]
 pub(crate) struct Sets<'a> {
     /// Pod-template hash of the present template: that of `new` when there is one.
     pub(crate) hash: String,
+    /// Digest of the present template.
+    digest: String,
     /// The set of the present template.
     pub(crate) new: Option<&'a ReplicaSet>,
     /// The set that was promoted last; the same as `new` when that is the one.
@@ -40,7 +46,7 @@ impl<'a> Sets<'a> {
     /// Assigns the roles.
     pub(crate) fn find(world: &'a World<'a>) -> Self {
         let status = world.rollout.status.as_ref();
-        let template = world.rollout.spec.template.clone().unwrap_or_default();
+        let template = world.rollout.spec.template.as_ref().unwrap_or(&NO_TEMPLATE);
         let mut mine: Vec<&ReplicaSet> = world
             .replica_sets
             .iter()
@@ -53,14 +59,16 @@ impl<'a> Sets<'a> {
             key(b).cmp(&key(a)).then_with(|| a.name.cmp(&b.name))
         });
         let known = status.and_then(|status| status.collision_count);
-        let (computed, collisions) = free_hash(&template, known, &mine);
+        let json = hash::pod_template_json(template);
+        let digest = hash::digest_of_json(&json);
+        let (computed, collisions) = free_hash(&json, &digest, known, &mine);
         let leaving = mine
             .iter()
             .any(|set| set.deleting && set.hash() == Some(&computed));
         mine.retain(|set| !set.deleting);
         let with_hash = |hash: &str| mine.iter().copied().find(|set| set.hash() == Some(hash));
         let equal = |set: &&ReplicaSet| {
-            equality::same_template(&template, &anti_affinity::without_injections(set))
+            equality::same_template(template, &anti_affinity::without_injections(set))
         };
         let new = status
             .and_then(|status| status.current_pod_hash.as_deref())
@@ -81,6 +89,7 @@ impl<'a> Sets<'a> {
             .collect();
         Self {
             hash,
+            digest,
             new,
             stable,
             older,
@@ -115,23 +124,23 @@ const ATTEMPTS: i32 = 16;
 
 /// The hash of a template that no set of another template has, and the collision count that makes it so.
 fn free_hash(
-    template: &PodTemplate,
+    json: &[u8],
+    digest: &str,
     known: Option<i32>,
     sets: &[&ReplicaSet],
 ) -> (String, Option<i32>) {
     let mut count = known;
-    let digest = hash::template_digest(template);
     for _ in 0..ATTEMPTS {
-        let hash = hash::pod_template_hash(template, count);
+        let hash = hash::hash_of_json(json, count);
         let taken = sets
             .iter()
-            .any(|set| set.hash() == Some(&hash) && is_of_another(&digest, set));
+            .any(|set| set.hash() == Some(&hash) && is_of_another(digest, set));
         if !taken {
             return (hash, count);
         }
         count = Some(count.unwrap_or(0).saturating_add(1));
     }
-    (hash::pod_template_hash(template, known), known)
+    (hash::hash_of_json(json, known), known)
 }
 
 /// Whether a set was certainly made for another template. Its own template does not tell: the API server and admission
@@ -247,7 +256,7 @@ fn new_replica_set(seen: &Seen<'_>, revision: i64) -> NewReplicaSet {
     let spec = &seen.world.rollout.spec;
     let hash = seen.sets.hash.clone();
     let mut template: PodTemplate = spec.template.clone().unwrap_or_default();
-    let digest = hash::template_digest(&template);
+    let digest = seen.sets.digest.clone();
     let labels = {
         template.set_label(names::POD_TEMPLATE_HASH, &hash);
         template.labels()

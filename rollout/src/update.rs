@@ -11,43 +11,48 @@ use crate::seen::Seen;
 use crate::{blue_green, duration, hash, pause, steps};
 
 /// What is new since the status was written last.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Changes {
     /// The pod template.
     pub(crate) template: bool,
     /// The steps.
     pub(crate) steps: bool,
+    /// What tells the steps apart from others; `None` for a blue-green, which has none: a change to it or from it is a
+    /// change of steps.
+    steps_hash: Option<String>,
+}
+
+/// Whether the template is another one than the status remembers.
+pub(crate) fn of_template(seen: &Seen<'_>) -> bool {
+    let status = seen.world.rollout.status.as_ref();
+    let template = status.and_then(|status| status.current_pod_hash.as_ref());
+    template != Some(&seen.sets.hash)
 }
 
 /// Compares the spec with what the status remembers.
 pub(crate) fn changes(seen: &Seen<'_>) -> Changes {
     let status = seen.world.rollout.status.as_ref();
-    let template = status.and_then(|status| status.current_pod_hash.as_ref());
     let steps = status.and_then(|status| status.current_step_hash.as_ref());
     let was_blue_green = status.is_some_and(|status| status.blue_green.is_some());
+    let canary = seen.blue_green.is_none();
+    let steps_hash = canary.then(|| hash::steps_hash(seen.steps()));
     Changes {
-        template: template != Some(&seen.sets.hash),
+        template: of_template(seen),
         // Steps that nothing is remembered of, as in a status that another controller wrote or that was restored in
         // part, have not changed: an abort must not be forgotten for that.
-        steps: (steps.is_some() || was_blue_green) && steps != steps_hash(seen).as_ref(),
+        steps: (steps.is_some() || was_blue_green) && steps != steps_hash.as_ref(),
+        steps_hash,
     }
 }
 
-/// What tells the steps apart from others; a blue-green has none, so a change to it or from it is a change of steps.
-fn steps_hash(seen: &Seen<'_>) -> Option<String> {
-    let canary = seen.blue_green.is_none();
-    canary.then(|| hash::steps_hash(seen.steps()))
-}
-
 /// Starts from the first step when the template or the steps changed.
-pub(crate) fn begin(seen: &Seen<'_>, draft: &mut Draft) {
+pub(crate) fn begin(seen: &Seen<'_>, changes: &Changes, draft: &mut Draft) {
     if let Some(stable) = seen.sets.stable.and_then(|stable| stable.hash()) {
         // Found again when the status was lost.
         draft.status.stable_rs = Some(stable.to_owned());
     }
-    let changes = changes(seen);
     let status = &mut draft.status;
-    status.current_step_hash = steps_hash(seen);
+    status.current_step_hash.clone_from(&changes.steps_hash);
     if !changes.template && !changes.steps {
         return;
     }

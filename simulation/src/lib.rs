@@ -1,13 +1,21 @@
 //! A cluster in memory and in virtual time, in which the engines run as they do in production.
 //!
-//! [`store`] is the API server, [`view`] a watch cache that lags, [`workload`] the pods, [`controller`] the loops of
-//! Sluice, [`metrics`] what Prometheus would say. [`schedule`] makes random runs with faults, [`oracle`] judges every
-//! transition, [`shrink`] makes a failing run small. [`timeline`] is a run without faults, for a person who asks what
-//! would happen.
+//! | what | module |
+//! |---|---|
+//! | the API server, and a watch cache that lags | [`store`], [`requests`], [`view`] |
+//! | pods, and what Prometheus would say of them | [`workload`], [`metrics`] |
+//! | the loops of Sluice: observe → decide → act | [`controller`] |
+//! | all of them together | [`cluster`], with those that schedules are played on in [`fixtures`] |
+//! | random runs, with what people do and what goes wrong | [`schedule`], [`random`] |
+//! | judges of every transition, of what rests, and of the pace | [`oracle`] |
+//! | a failing run made small; many runs; what occurred in them | [`shrink`], [`soak`], [`coverage`] |
+//! | a run without faults, for a person who asks what would happen | [`timeline`] |
 //!
 //! Pure: no clock, no network, no randomness but from seeds.
 
+pub mod cluster;
 pub mod controller;
+pub mod coverage;
 pub mod fixtures;
 pub mod metrics;
 pub mod oracle;

@@ -8,7 +8,7 @@ use sluice_analysis::plan::{MeasureRequest, Outcome};
 use sluice_crds::analysis::AnalysisRun;
 use sluice_crds::names;
 
-use crate::store::{Store, text};
+use crate::store::Store;
 use crate::workload::Workloads;
 
 /// The metrics of a simulated cluster.
@@ -58,14 +58,12 @@ impl Metrics {
         }
         let labels = run.metadata.labels.as_ref();
         let hash = labels.and_then(|labels| labels.get(names::POD_TEMPLATE_HASH));
-        let set = store.list("ReplicaSet").find(|set| {
-            let label = set
-                .pointer("/metadata/labels")
-                .and_then(|labels| labels.get(names::POD_TEMPLATE_HASH));
-            label.and_then(|label| label.as_str()) == hash.map(String::as_str)
-                && text(set, "/metadata/namespace")
-                    == run.metadata.namespace.as_deref().unwrap_or_default()
+        let namespace = run.metadata.namespace.as_deref().unwrap_or_default();
+        let set = store.objects("ReplicaSet").find(|set| {
+            hash.is_some_and(|hash| set.label(names::POD_TEMPLATE_HASH) == hash)
+                && set.key.namespace == namespace
         });
+        let set = set.map(|set| set.value());
         set.map_or(1.0, |set| 1.0 - self.workloads.behaviour(set).error_rate)
     }
 }

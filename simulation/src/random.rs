@@ -25,6 +25,11 @@ impl Random {
         self.draw().checked_rem(bound).unwrap_or(0)
     }
 
+    /// An index into something with so many items; 0 when there is none.
+    pub fn index(&mut self, items: usize) -> usize {
+        usize::try_from(self.below(items as u64)).unwrap_or(0)
+    }
+
     /// True once in `n` times.
     pub fn one_in(&mut self, n: u64) -> bool {
         self.below(n) == 0
@@ -32,6 +37,6 @@ impl Random {
 
     /// One of the items.
     pub fn pick<'a, T>(&mut self, items: &'a [T]) -> Option<&'a T> {
-        items.get(usize::try_from(self.below(items.len() as u64)).unwrap_or(0))
+        items.get(self.index(items.len()))
     }
 }

@@ -1,18 +1,14 @@
 //! Many schedules, one after the other, until one breaks a promise; that one is made small and can be run again.
+//!
+//! Which schedules are played depends on numbers only: seed `n` is played on fixture `n % fixtures`, and begins before the
+//! first deployment when `n / fixtures` is even, after it when it is odd.
 
+use crate::cluster::Cluster;
+use crate::coverage::Coverage;
 use crate::fixtures;
 use crate::oracle::Broken;
 use crate::schedule::{self, Step};
 use crate::shrink::shrink;
-
-/// Numbers of a soak.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Played {
-    /// Schedules.
-    pub schedules: u64,
-    /// Decisions of the controller.
-    pub decisions: u64,
-}
 
 /// A schedule that broke a promise.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,7 +30,11 @@ impl std::fmt::Display for Failure {
             "{}, seed {}: {}: {}",
             self.fixture, self.seed, self.broken.promise, self.broken.seen
         )?;
-        writeln!(f, "run it again: replay(\"{}\", &[", self.fixture)?;
+        writeln!(
+            f,
+            "run it again: replay(\"{}\", {}, &[",
+            self.fixture, self.seed
+        )?;
         for step in &self.steps {
             writeln!(f, "    {step:?},")?;
         }
@@ -43,56 +43,71 @@ impl std::fmt::Display for Failure {
 }
 
 /// Length of a random schedule.
-const LENGTH: usize = 120;
+const LENGTH: usize = 100;
 
-/// Plays one random schedule on one fixture; returns the number of decisions.
+/// The fixture that a seed is played on.
+#[must_use]
+pub fn fixture(seed: u64) -> &'static str {
+    let names = fixtures::NAMES;
+    let index = usize::try_from(seed % names.len() as u64).unwrap_or(0);
+    names.get(index).copied().unwrap_or_default()
+}
+
+/// The cluster that the schedule of a seed is played on.
+#[must_use]
+pub fn cluster(fixture: &str, seed: u64) -> Cluster {
+    let round = seed / fixtures::NAMES.len() as u64;
+    if round.is_multiple_of(2) {
+        fixtures::cluster(fixture)
+    } else {
+        fixtures::deployed(fixture)
+    }
+}
+
+/// Plays the schedule of a seed; returns what occurred.
 ///
 /// # Errors
 /// With the shrunk schedule when a promise is broken.
-pub fn one(fixture: &'static str, seed: u64) -> Result<u64, Box<Failure>> {
-    let steps = schedule::random(seed, LENGTH);
-    let mut cluster = fixtures::cluster(fixture);
-    match schedule::play(&mut cluster, &steps) {
-        Ok(decisions) => Ok(decisions),
-        Err((length, broken)) => {
-            let steps = steps.get(..length).unwrap_or(&steps);
-            let steps = shrink(steps, &broken, |steps| replay(fixture, steps).err());
-            let broken = replay(fixture, &steps).err().unwrap_or(broken);
-            Err(Box::new(Failure {
-                fixture,
-                seed,
-                broken,
-                steps,
-            }))
-        }
-    }
+pub fn one(seed: u64) -> Result<Coverage, Box<Failure>> {
+    let fixture = fixture(seed);
+    one_on(&cluster(fixture, seed), fixture, seed)
 }
 
-/// Plays a given schedule.
+/// Plays the schedule of a seed on a copy of a given cluster.
+///
+/// # Errors
+/// With the shrunk schedule when a promise is broken.
+pub fn one_on(
+    cluster: &Cluster,
+    fixture: &'static str,
+    seed: u64,
+) -> Result<Coverage, Box<Failure>> {
+    let steps = schedule::random(seed, LENGTH);
+    let play = |steps: &[Step]| {
+        let mut cluster = cluster.clone();
+        schedule::play(&mut cluster, steps).map(|()| cluster.coverage)
+    };
+    play(&steps).map_err(|(length, broken)| {
+        let steps = steps.get(..length).unwrap_or(&steps);
+        let broken_by = |steps: &[Step]| play(steps).err().map(|(_, broken)| broken);
+        let steps = shrink(steps, &broken, broken_by);
+        let broken = broken_by(&steps).unwrap_or(broken);
+        Box::new(Failure {
+            fixture,
+            seed,
+            broken,
+            steps,
+        })
+    })
+}
+
+/// Plays a given schedule on the cluster that a fixture and a seed have.
 ///
 /// # Errors
 /// With the promise that it breaks.
-pub fn replay(fixture: &str, steps: &[Step]) -> Result<(), Broken> {
-    let mut cluster = fixtures::cluster(fixture);
+pub fn replay(fixture: &str, seed: u64, steps: &[Step]) -> Result<Coverage, Broken> {
+    let mut cluster = cluster(fixture, seed);
     schedule::play(&mut cluster, steps)
-        .map(|_| ())
+        .map(|()| cluster.coverage)
         .map_err(|(_, broken)| broken)
-}
-
-/// Plays seeds `from..`, over all fixtures, for as long as `more` says so.
-///
-/// # Errors
-/// At the first failure.
-pub fn many(from: u64, mut more: impl FnMut(Played) -> bool) -> Result<Played, Box<Failure>> {
-    let mut played = Played::default();
-    for seed in from.. {
-        for fixture in fixtures::NAMES {
-            if !more(played) {
-                return Ok(played);
-            }
-            played.decisions += one(fixture, seed)?;
-            played.schedules += 1;
-        }
-    }
-    Ok(played)
 }

@@ -6,9 +6,9 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use sluice_rollout::EventType;
 
+use crate::cluster::Cluster;
 use crate::metrics::Metrics;
 use crate::oracle::Broken;
-use crate::schedule::Cluster;
 use crate::store::{Expected, Key, Part, text};
 use crate::workload::Behaviour;
 

@@ -1,15 +1,16 @@
 //! ReplicaSets and their pods in virtual time: what the built-in controllers and the kubelet do in a real cluster.
 //!
 //! Pods are not objects here, only what a ReplicaSet's status is counted from: each is created, becomes ready after a
-//! time that depends on its image, may crash, be evicted, or get other labels; caches of them do not lag. The pod that is taken away first is the least ready, then the newest,
-//! as the ReplicaSet controller does it.
+//! time that depends on its image, may crash, be evicted, or get other labels; caches of them do not lag. The pod that is
+//! taken away first is the least ready, then the newest, as the ReplicaSet controller does it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use crate::store::{Expected, Key, Part, Store, text};
+use crate::store::{Expected, Object, Part, Store, text};
 
 /// How pods of one image behave.
 #[derive(Debug, Clone, PartialEq)]
@@ -43,7 +44,10 @@ pub struct Workloads {
     /// Whether disruption budgets refuse evictions.
     pub refuses_evictions: bool,
     pods: BTreeMap<String, Vec<Pod>>,
+    /// By uid of a ReplicaSet: its resource version when it was looked at last, and until when nothing changes in it.
+    settled: BTreeMap<String, (u64, Timestamp)>,
     made: u64,
+    changed: bool,
 }
 
 impl Workloads {
@@ -56,59 +60,93 @@ impl Workloads {
 
     /// Brings pods and statuses of all ReplicaSets to where they are at the store's time.
     pub fn reconcile(&mut self, store: &mut Store) {
-        let sets: Vec<Value> = store.list("ReplicaSet").cloned().collect();
-        self.pods
-            .retain(|uid, _| sets.iter().any(|set| text(set, "/metadata/uid") == uid));
+        let sets: Vec<Arc<Object>> = store.objects("ReplicaSet").cloned().collect();
+        if self.pods.len() > sets.len() {
+            let left = |uid: &String| sets.iter().any(|set| set.uid() == uid);
+            self.pods.retain(|uid, _| left(uid));
+            self.settled.retain(|uid, _| left(uid));
+        }
         for set in sets {
             self.reconcile_one(store, &set);
         }
     }
 
-    fn reconcile_one(&mut self, store: &mut Store, set: &Value) {
+    fn reconcile_one(&mut self, store: &mut Store, object: &Object) {
+        let Some(set) = object.replica_set() else {
+            return;
+        };
         let now = store.now;
-        let behaviour = self.behaviour(set);
-        let wanted = number(set, "/spec/replicas", 1);
-        let pods = self
-            .pods
-            .entry(text(set, "/metadata/uid").to_owned())
-            .or_default();
-        // Ready first, oldest first; so what is cut off at the end is least ready and newest.
-        pods.sort_by_key(|pod| pod.ready_at.unwrap_or(Timestamp::MAX));
-        pods.truncate(wanted);
+        let settled = self.settled.get(&set.uid);
+        if settled.is_some_and(|(version, until)| *version == object.version && now < *until) {
+            return;
+        }
+        let wanted = usize::try_from(set.replicas).unwrap_or(0);
+        if !self.pods.contains_key(&set.uid) {
+            self.pods.insert(set.uid.clone(), Vec::new());
+        }
+        let Some(pods) = self.pods.get_mut(&set.uid) else {
+            return;
+        };
+        if pods.len() != wanted {
+            // Ready first, oldest first; so what is cut off at the end is least ready and newest.
+            pods.sort_by_key(|pod| pod.ready_at.unwrap_or(Timestamp::MAX));
+            pods.truncate(wanted);
+            self.changed = true;
+        }
         while pods.len() < wanted {
-            let ready_at = behaviour
-                .ready_after
-                .and_then(|after| now.checked_add(after).ok());
+            let image = text(object.value(), "/spec/template/spec/containers/0/image");
+            let default = Behaviour::default();
+            let after = self.images.get(image).unwrap_or(&default).ready_after;
+            let ready_at = after.and_then(|after| now.checked_add(after).ok());
             self.made += 1;
-            let seen = pod(set, self.made, now);
+            let seen = pod(object.value(), self.made, now);
             pods.push(Pod { ready_at, seen });
         }
-        let min_ready = SignedDuration::from_secs(number(set, "/spec/minReadySeconds", 0) as i64);
-        let since = |pod: &Pod, delay: SignedDuration| {
-            pod.ready_at
-                .and_then(|ready| ready.checked_add(delay).ok())
-                .is_some_and(|at| at <= now)
+        let min_ready = SignedDuration::from_secs(i64::from(set.min_ready_seconds.max(0)));
+        let since = |delay: SignedDuration| {
+            let is = |pod: &&Pod| {
+                pod.ready_at
+                    .and_then(|ready| ready.checked_add(delay).ok())
+                    .is_some_and(|at| at <= now)
+            };
+            pods.iter().filter(is).count()
         };
+        let (ready, available) = (since(SignedDuration::ZERO), since(min_ready));
+        let known = [set.current, set.ready, set.available];
+        let counted = [pods.len(), ready, available];
+        let generation = object.value().pointer("/metadata/generation");
+        let observed = object.value().pointer("/status/observedGeneration");
+        let same = |(known, counted): (&i32, &usize)| usize::try_from(*known) == Ok(*counted);
+        let next = pods.iter().flat_map(|pod| {
+            let ready = pod.ready_at;
+            let available = ready.and_then(|ready| ready.checked_add(min_ready).ok());
+            [ready, available]
+        });
+        let next = next.flatten().filter(|at| *at > now).min();
+        if generation == observed && known.iter().zip(&counted).all(same) {
+            let until = next.unwrap_or(Timestamp::MAX);
+            self.settled
+                .insert(set.uid.clone(), (object.version, until));
+            return;
+        }
         let status = json!({
             "replicas": pods.len(),
             "fullyLabeledReplicas": pods.len(),
-            "readyReplicas": pods.iter().filter(|pod| since(pod, SignedDuration::ZERO)).count(),
-            "availableReplicas": pods.iter().filter(|pod| since(pod, min_ready)).count(),
-            "observedGeneration": set.pointer("/metadata/generation"),
+            "readyReplicas": ready,
+            "availableReplicas": available,
+            "observedGeneration": generation,
         });
-        if set.get("status") != Some(&status) {
-            let key = Key::of(set);
-            // The set was read from this store a moment ago, so the edit cannot be refused.
-            let _ = store.edit(&key, Part::Status, &Expected::default(), |set| {
-                if let Some(set) = set.as_object_mut() {
-                    set.insert("status".into(), status);
-                }
-            });
-        }
+        // The set was read from this store a moment ago, so the edit cannot be refused.
+        let _ = store.edit(&object.key, Part::Status, &Expected::default(), |set| {
+            if let Some(set) = set.as_object_mut() {
+                set.insert("status".into(), status);
+            }
+        });
     }
 
     /// Makes every ready pod of a ReplicaSet start anew.
     pub fn crash(&mut self, set: &Value, now: Timestamp) {
+        self.settled.remove(text(set, "/metadata/uid"));
         let ready_at = self
             .behaviour(set)
             .ready_after
@@ -130,14 +168,22 @@ impl Workloads {
         all.map(|pod| pod.seen.clone()).collect()
     }
 
-    /// Lets a pod go, unless a budget refuses it; its ReplicaSet makes another one.
-    pub fn evict(&mut self, uid: &str) {
+    /// Lets a pod go, unless a budget refuses it: then false. Its ReplicaSet makes another one.
+    pub fn evict(&mut self, uid: &str) -> bool {
         if self.refuses_evictions {
-            return;
+            return false;
         }
         for pods in self.pods.values_mut() {
             pods.retain(|pod| pod.seen.uid != uid);
         }
+        self.settled.clear();
+        self.changed = true;
+        true
+    }
+
+    /// Whether pods came, went or got other labels since the last call.
+    pub fn take_changed(&mut self) -> bool {
+        std::mem::take(&mut self.changed)
     }
 
     /// Changes labels and annotations of a pod.
@@ -147,6 +193,7 @@ impl Workloads {
         labels: &BTreeMap<String, Option<String>>,
         annotations: &BTreeMap<String, Option<String>>,
     ) {
+        self.changed = true;
         let pod = self.pods.values_mut().flatten();
         for pod in pod.filter(|pod| pod.seen.uid == uid) {
             merge(&mut pod.seen.labels, labels);
@@ -169,15 +216,12 @@ impl Workloads {
     #[must_use]
     pub fn next_change(&self, store: &Store) -> Option<Timestamp> {
         let mut next: Option<Timestamp> = None;
-        for set in store.list("ReplicaSet") {
-            let min_ready =
-                SignedDuration::from_secs(number(set, "/spec/minReadySeconds", 0) as i64);
-            for pod in self
-                .pods
-                .get(text(set, "/metadata/uid"))
-                .into_iter()
-                .flatten()
-            {
+        for object in store.objects("ReplicaSet") {
+            let Some(set) = object.replica_set() else {
+                continue;
+            };
+            let min_ready = SignedDuration::from_secs(i64::from(set.min_ready_seconds.max(0)));
+            for pod in self.pods.get(&set.uid).into_iter().flatten() {
                 let Some(ready) = pod.ready_at else { continue };
                 let available = ready.checked_add(min_ready).ok();
                 for at in [Some(ready), available].into_iter().flatten() {
@@ -218,12 +262,4 @@ fn pod(set: &Value, number: u64, now: Timestamp) -> sluice_rollout::Pod {
         annotations: map("/spec/template/metadata/annotations"),
         owner: Some(text(set, "/metadata/uid").to_owned()),
     }
-}
-
-fn number(object: &Value, pointer: &str, default: usize) -> usize {
-    object
-        .pointer(pointer)
-        .and_then(Value::as_u64)
-        .and_then(|number| usize::try_from(number).ok())
-        .unwrap_or(default)
 }

@@ -1,21 +1,24 @@
-//! `cargo xtask soak`: random schedules for minutes or hours, from a seed on; the first failure is shrunk and printed.
+//! `cargo xtask soak`: random schedules in the simulation, by count or by time; the first failure is shrunk and printed.
 
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use sluice_simulation::soak;
 
 use crate::mutations;
+use crate::simulation::{self, Limit};
 
 /// Arguments of `cargo xtask soak`.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// How long.
+    /// How long, when no number of decisions is given.
     #[arg(long, default_value_t = 10)]
     minutes: u64,
+    /// How many decisions at least; the same number plays the same schedules on every machine.
+    #[arg(long)]
+    decisions: Option<u64>,
     /// First seed; another one gives other schedules.
-    #[arg(long, default_value_t = 1_000_000)]
+    #[arg(long, default_value_t = 0)]
     from: u64,
     #[command(flatten)]
     mutations: mutations::Choice,
@@ -29,20 +32,16 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode> {
     if arguments.mutations.mutations {
         return mutations::run(&arguments.mutations).await;
     }
-    let began = Instant::now();
-    let limit = Duration::from_secs(arguments.minutes * 60);
-    match soak::many(arguments.from, |_| began.elapsed() < limit) {
-        Ok(played) => {
-            let rate = played.decisions as f64 / began.elapsed().as_secs_f64().max(0.001);
-            println!(
-                "{} schedules, {} decisions ({rate:.0} a second), no promise broken",
-                played.schedules, played.decisions
-            );
-            Ok(ExitCode::SUCCESS)
-        }
-        Err(failure) => {
-            println!("{failure}");
-            Ok(ExitCode::FAILURE)
-        }
-    }
+    let until = Instant::now() + Duration::from_secs(arguments.minutes * 60);
+    let limit = match arguments.decisions {
+        Some(decisions) => Limit::Decisions(decisions),
+        None => Limit::Until(until),
+    };
+    let played = simulation::play(arguments.from, limit);
+    print!("{played}");
+    Ok(if played.failures.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }

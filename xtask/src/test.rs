@@ -9,7 +9,11 @@ use sluice_e2e::command::{Command, last_lines};
 use sluice_e2e::install::{self, Profile};
 use sluice_e2e::progress::{Reporter, seconds};
 
+use crate::simulation::{self, Limit};
 use crate::{charts, coverage, generate, layers, scenarios};
+
+/// Decisions that the simulation has to make without a broken promise.
+const DECISIONS: u64 = 2_000_000;
 
 /// Tests that passed and failed.
 #[derive(Debug, Clone, Copy, Default)]
@@ -21,7 +25,7 @@ pub(crate) struct Count {
 /// Arguments of `cargo xtask test`.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// Leave the real API server and the real cluster out.
+    /// Leave the real API server and the real cluster out, and play a tenth of the simulation.
     #[arg(long)]
     fast: bool,
     /// Play only the scenarios on the real cluster whose name contains this text, and nothing else.
@@ -72,7 +76,15 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
         }
     }
     stages
-        .stage("unit, simulation, fake API server", cargo(root, &pure, 40))
+        .stage("unit, fake API server", cargo(root, &pure, 40))
+        .await;
+    let decisions = if arguments.fast {
+        DECISIONS / 10
+    } else {
+        DECISIONS
+    };
+    stages
+        .stage("simulation", async { Ok(simulate(decisions)) })
         .await;
     let harness = "test --locked --quiet --package sluice-e2e --lib";
     stages.stage("harness", cargo(root, harness, 20)).await;
@@ -92,6 +104,13 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
         }
     }
     Ok(stages.finish())
+}
+
+/// Plays the simulation in this very process, which is built with what a decision runs through optimised.
+fn simulate(decisions: u64) -> Count {
+    let played = tokio::task::block_in_place(|| simulation::play(0, Limit::Decisions(decisions)));
+    print!("{played}");
+    played.count()
 }
 
 /// Installs what the stages before the cluster run.

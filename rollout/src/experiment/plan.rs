@@ -74,6 +74,16 @@ pub enum Effect {
     },
 }
 
+crate::names::variants!(Effect {
+    CreateReplicaSet,
+    ScaleReplicaSet,
+    AnnotateReplicaSet,
+    CreateService,
+    DeleteService,
+    CreateAnalysisRun,
+    TerminateAnalysisRun,
+});
+
 /// A Service to be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewService {

@@ -33,19 +33,28 @@ const SAFE: &[u8; 27] = b"bcdfghjklmnpqrstvwxz2456789";
 /// `collision_count` is `status.collisionCount`: absent until two templates had the same hash.
 #[must_use]
 pub fn pod_template_hash(template: &PodTemplate, collision_count: Option<i32>) -> String {
-    let mut bytes = pod_template_json(template);
-    if let Some(count) = collision_count {
-        bytes.extend_from_slice(&count.to_le_bytes());
-        bytes.extend_from_slice(&[0; 4]);
-    }
-    encode(&bytes)
+    hash_of_json(&pod_template_json(template), collision_count)
+}
+
+/// The same, of a template whose canonical form is known.
+pub(crate) fn hash_of_json(json: &[u8], collision_count: Option<i32>) -> String {
+    let state = fnv(OFFSET, json);
+    let state = match collision_count {
+        Some(count) => fnv(fnv(state, &count.to_le_bytes()), &[0; 4]),
+        None => state,
+    };
+    encode(state)
 }
 
 /// A longer hash of a template than the one that names its ReplicaSet: what tells two templates with the same name apart.
 #[must_use]
 pub fn template_digest(template: &PodTemplate) -> String {
-    let bytes = pod_template_json(template);
-    let digest = bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+    digest_of_json(&pod_template_json(template))
+}
+
+/// The same, of a template whose canonical form is known.
+pub(crate) fn digest_of_json(json: &[u8]) -> String {
+    let digest = json.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
     });
     format!("{digest:016x}")
@@ -65,7 +74,7 @@ pub fn pod_template_json(template: &PodTemplate) -> Vec<u8> {
 pub fn steps_hash(steps: &[CanaryStep]) -> String {
     // An empty list is left out on the way through Go, and comes back as `null`.
     if steps.is_empty() {
-        return encode(b"null");
+        return encode(fnv(OFFSET, b"null"));
     }
     let mut bytes = vec![b'['];
     for (index, step) in steps.iter().enumerate() {
@@ -76,14 +85,21 @@ pub fn steps_hash(steps: &[CanaryStep]) -> String {
         go_json::write_struct(&mut bytes, "CanaryStep", &value);
     }
     bytes.push(b']');
-    encode(&bytes)
+    encode(fnv(OFFSET, &bytes))
 }
 
-/// FNV-1a of the bytes, as a decimal number, each digit replaced by a safe character.
-fn encode(bytes: &[u8]) -> String {
-    let hash = bytes.iter().fold(2_166_136_261_u32, |hash, byte| {
+/// Where FNV-1a with 32 bits begins.
+const OFFSET: u32 = 2_166_136_261;
+
+/// FNV-1a with 32 bits, continued.
+fn fnv(state: u32, bytes: &[u8]) -> u32 {
+    bytes.iter().fold(state, |hash, byte| {
         (hash ^ u32::from(*byte)).wrapping_mul(16_777_619)
-    });
+    })
+}
+
+/// A hash as a decimal number, each digit replaced by a safe character.
+fn encode(hash: u32) -> String {
     hash.to_string()
         .bytes()
         .filter_map(|digit| SAFE.get(usize::from(digit) % SAFE.len()))

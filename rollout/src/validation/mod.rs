@@ -25,11 +25,17 @@ mod steps;
 mod template;
 
 use std::fmt;
+use std::sync::LazyLock;
 
 use serde::Serialize;
+use sluice_crds::pod_template::PodTemplate;
+use sluice_crds::rollout::Rollout;
 
 use crate::workload;
 use crate::world::World;
+
+/// What a Rollout without a template has.
+static NO_TEMPLATE: LazyLock<PodTemplate> = LazyLock::new(PodTemplate::default);
 
 /// A field of the Rollout and what is wrong with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,12 +55,16 @@ impl fmt::Display for FieldError {
 /// Every error of a Rollout, the one to be shown first.
 #[must_use]
 pub fn validate(world: &World<'_>) -> Vec<FieldError> {
+    of_resolved(world, &workload::resolved(world))
+}
+
+/// The same, for a Rollout whose template was found already.
+pub(crate) fn of_resolved(world: &World<'_>, resolved: &Rollout) -> Vec<FieldError> {
     let mut errors = Errors::default();
     let spec = &world.rollout.spec;
     spec::check(spec, &mut errors);
-    let resolved = workload::resolved(world);
     let world = &World {
-        rollout: &resolved,
+        rollout: resolved,
         ..*world
     };
     references::check(world, &mut errors);

@@ -10,7 +10,7 @@ use sluice_crds::rollout::steps::ExperimentStep;
 use sluice_crds::rollout::{BlueGreenStrategy, CanaryStrategy, WorkloadRef};
 
 use super::canary::FIELD;
-use super::{Errors, blue_green, selector, template};
+use super::{Errors, NO_TEMPLATE, blue_green, selector, template};
 use crate::workload::KINDS;
 use crate::world::{Service, World};
 
@@ -40,7 +40,7 @@ fn workload(reference: &WorkloadRef, world: &World<'_>, errors: &mut Errors) {
         );
     }
     let spec = &world.rollout.spec;
-    let pods = spec.template.clone().unwrap_or_default();
+    let pods = spec.template.as_ref().unwrap_or(&NO_TEMPLATE);
     match &spec.selector {
         None => errors.invalid(
             "spec.workloadRef.name",
@@ -52,7 +52,7 @@ fn workload(reference: &WorkloadRef, world: &World<'_>, errors: &mut Errors) {
             name,
             format!("the selector of {kind} \"{name}\" is empty"),
         ),
-        selector => template::check(&pods, selector.as_ref(), errors),
+        selector => template::check(pods, selector.as_ref(), errors),
     }
 }
 

@@ -2,12 +2,12 @@
 
 use sluice_crds::rollout::{RolloutSpec, WorkloadRef};
 
-use super::{Errors, blue_green, canary, selector, template};
+use super::{Errors, NO_TEMPLATE, blue_green, canary, selector, template};
 use crate::workload::{KINDS, SCALE_DOWN};
 
 pub(super) fn check(spec: &RolloutSpec, errors: &mut Errors) {
     errors.not_negative("spec.replicas", spec.replicas);
-    let pods = spec.template.clone().unwrap_or_default();
+    let pods = spec.template.as_ref().unwrap_or(&NO_TEMPLATE);
     if let Some(reference) = &spec.workload_ref {
         workload(reference, errors);
         // A client that is written in Go sends an empty template with every object.
@@ -36,7 +36,7 @@ pub(super) fn check(spec: &RolloutSpec, errors: &mut Errors) {
                 }
             }
         }
-        template::check(&pods, spec.selector.as_ref(), errors);
+        template::check(pods, spec.selector.as_ref(), errors);
     }
     errors.not_negative("spec.minReadySeconds", spec.min_ready_seconds);
     errors.not_negative("spec.revisionHistoryLimit", spec.revision_history_limit);

@@ -206,6 +206,54 @@ fn an_analysis_that_takes_its_time_does_not_run_into_the_deadline() {
 }
 
 #[test]
+fn an_analysis_after_the_switch_does_not_wait_for_pods_of_a_rollout_without_any() {
+    let strategy = json!({ "postPromotionAnalysis": analysis("errors") });
+    let mut cluster = Cluster::deployed(blue_green(4, strategy));
+    cluster.edit(|rollout| rollout.spec.replicas = Some(0));
+    cluster.settle();
+    cluster.set_image("web:2");
+    cluster.settle();
+    cluster.verdicts.insert("errors".into(), ("Successful", ""));
+    cluster.settle();
+    assert_eq!(cluster.phase(), "Healthy", "{}", cluster.message());
+}
+
+#[test]
+fn a_set_that_stays_beyond_its_time_does_not_hide_that_the_revision_is_stuck() {
+    let mut cluster = Cluster::new(blue_green(4, json!({})));
+    while cluster.sets.iter().all(|set| set.replicas == 0) {
+        cluster.pass();
+    }
+    cluster.tick();
+    // Before the first revision is done: another one, whose pods never come up, for which nothing has to.
+    cluster.broken.push("web:2");
+    cluster.scale(0);
+    cluster.set_image("web:2");
+    let waits = |cluster: &Cluster| {
+        let annotations = &cluster.set("web:1").annotations;
+        annotations.contains_key(names::SCALE_DOWN_DEADLINE)
+    };
+    while !waits(&cluster) {
+        assert!(cluster.pass());
+    }
+    cluster.scale(4);
+    cluster.settle();
+    assert!(cluster.plan().wake_at.is_some(), "nobody would look again");
+    cluster.wait(31);
+    cluster.settle();
+    let first = cluster.set("web:1");
+    assert!(first.replicas > 0, "the active Service needs its pods");
+    assert!(waits(&cluster));
+    assert_eq!(cluster.phase(), "Progressing");
+    cluster.run_until("stuck", |cluster| cluster.phase() == "Degraded");
+    assert!(
+        cluster.message().starts_with("ProgressDeadlineExceeded"),
+        "{}",
+        cluster.message()
+    );
+}
+
+#[test]
 fn an_inconclusive_analysis_waits_for_a_person_and_measures_again() {
     let mut cluster = Cluster::deployed(blue_green(
         2,

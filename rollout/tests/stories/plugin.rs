@@ -81,6 +81,31 @@ fn a_plugin_that_takes_its_time_does_not_run_into_the_deadline() {
 }
 
 #[test]
+fn pods_that_never_come_up_at_a_plugin_step_run_into_the_deadline() {
+    let mut cluster = Cluster::deployed(with_plugin(json!({ "for": "60s" })));
+    cluster.set_image("web:2");
+    cluster.settle();
+    assert_eq!(cluster.step(), 1);
+    cluster.few.insert("web:2", 1);
+    cluster.settle();
+    let wake = cluster.plan().wake_at.unwrap();
+    assert!(wake.duration_since(cluster.now).as_secs() <= 601, "{wake}");
+    cluster.wait(602);
+    cluster.settle();
+    assert_eq!(cluster.phase(), "Degraded");
+    assert!(
+        cluster.message().starts_with("ProgressDeadlineExceeded"),
+        "{}",
+        cluster.message()
+    );
+    cluster.few.clear();
+    cluster.settle();
+    cluster.wait(60);
+    cluster.settle();
+    assert_eq!((cluster.step(), cluster.phase()), (2, "Paused"));
+}
+
+#[test]
 fn an_unknown_plugin_and_a_wrong_config_are_named() {
     for (name, config, told) in [
         (

@@ -1,0 +1,285 @@
+//! Observe: from the cache to the worlds of the engines. What did not change since the last look is not looked up again.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+use sluice_analysis::template::Templates;
+use sluice_crds::analysis::AnalysisRun;
+use sluice_crds::experiment::Experiment;
+use sluice_crds::names::MANAGED_BY_ROLLOUTS;
+use sluice_crds::rollout::{Rollout, RolloutStatus};
+use sluice_crds::split::ObservedSplit;
+use sluice_rollout::experiment::OwnedService;
+use sluice_rollout::{Pod, ReplicaSet, Service, Settings, World, world};
+
+use crate::store::{Key, Object};
+use crate::view::View;
+use crate::workload::Workloads;
+
+type Edition = (u64, u64);
+
+/// Something that is made anew only when what it is made from changed.
+#[derive(Debug, Clone, Default)]
+struct Part<T> {
+    of: Option<(Edition, Edition, Edition)>,
+    value: T,
+}
+
+impl<T> Part<T> {
+    fn keep(&mut self, of: (Edition, Edition, Edition), make: impl FnOnce() -> T) {
+        if self.of != Some(of) {
+            self.value = make();
+            self.of = Some(of);
+        }
+    }
+}
+
+/// What was seen of one Rollout or Experiment.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Seen {
+    sets: Part<Vec<ReplicaSet>>,
+    services: Part<BTreeMap<String, Service>>,
+    owned_services: Part<Vec<OwnedService>>,
+    runs: Part<Vec<AnalysisRun>>,
+    experiments: Part<Vec<Experiment>>,
+    templates: Part<Templates>,
+    traffic: Part<Shown>,
+    workload: Part<Option<Value>>,
+    routed: Part<BTreeSet<String>>,
+    pods: Vec<Pod>,
+}
+
+/// What the routers show, or what of `trafficRouting` cannot be driven.
+#[derive(Debug, Clone)]
+struct Shown(Result<Vec<ObservedSplit>, Vec<(String, String)>>);
+
+impl Default for Shown {
+    fn default() -> Self {
+        Self(Ok(Vec::new()))
+    }
+}
+
+const NEVER: Edition = (0, 0);
+
+fn once(of: Edition) -> (Edition, Edition, Edition) {
+    (of, NEVER, NEVER)
+}
+
+fn owned<'a>(view: &'a View, kind: &'a str, uid: &'a str) -> impl Iterator<Item = &'a Object> {
+    view.list(kind)
+        .map(|object| &**object)
+        .filter(move |object| object.owner() == uid)
+}
+
+impl Seen {
+    /// Looks at a Rollout.
+    pub(super) fn rollout(
+        &mut self,
+        view: &View,
+        object: &Object,
+        rollout: &Rollout,
+        workloads: &Workloads,
+    ) {
+        let uid = rollout.metadata.uid.as_deref().unwrap_or_default();
+        let namespace = object.key.namespace.as_str();
+        let own = (0, object.version);
+        let generation = rollout.metadata.generation.unwrap_or(0);
+        let spec = (0, u64::try_from(generation).unwrap_or(0));
+        let canary = rollout.status.as_ref().and_then(|it| it.canary.as_ref());
+        let pair = canary.and_then(|it| it.stable_ping_pong.as_deref());
+        // Which of a pair is stable decides about the sides.
+        let sides = (u64::from(pair == Some("ping")), spec.1);
+        let sets = view.edition("ReplicaSet");
+        self.sets.keep((sets, spec, NEVER), || {
+            let selector = rollout.spec.selector.as_ref();
+            let selector = selector.and_then(|selector| selector.match_labels.as_ref());
+            let free = |set: &ReplicaSet| {
+                let mut labels = selector.into_iter().flatten();
+                selector.is_some() && labels.all(|(key, value)| set.labels.get(key) == Some(value))
+            };
+            view.list("ReplicaSet")
+                .filter(|set| set.key.namespace == namespace)
+                .filter_map(|set| Some((set.owner(), set.replica_set()?)))
+                .filter(|(owner, set)| *owner == uid || (owner.is_empty() && free(set)))
+                .map(|(_, set)| set.clone())
+                .collect()
+        });
+        self.services
+            .keep((view.edition("Service"), own, NEVER), || {
+                services(view, namespace, rollout)
+            });
+        self.runs.keep(once(view.edition("AnalysisRun")), || {
+            owned(view, "AnalysisRun", uid)
+                .filter_map(|it| it.run().cloned())
+                .collect()
+        });
+        self.experiments.keep(once(view.edition("Experiment")), || {
+            owned(view, "Experiment", uid)
+                .filter_map(|it| it.experiment().cloned())
+                .collect()
+        });
+        self.templates(view, namespace);
+        let routes = (view.edition("HTTPRoute"), view.edition("Ingress"), sides);
+        self.traffic.keep(routes, || {
+            Shown(match sluice_traffic::referenced(rollout) {
+                Ok(objects) if objects.is_empty() => Ok(Vec::new()),
+                Ok(_) => {
+                    let canary = rollout.spec.canary();
+                    let max = canary.map_or(100, |canary| canary.max_weight());
+                    Ok(sluice_traffic::observe(rollout, &|it| route(view, it), max))
+                }
+                Err(errors) => Err(errors
+                    .into_iter()
+                    .map(|error| (error.field, error.message))
+                    .collect()),
+            })
+        });
+        if let Some(reference) = &rollout.spec.workload_ref {
+            let kind = reference.kind.as_deref().unwrap_or_default();
+            let name = reference.name.as_deref().unwrap_or_default();
+            self.workload.keep((view.edition(kind), spec, NEVER), || {
+                let key = Key::new(kind, namespace, name);
+                view.get(&key).map(|object| object.value().clone())
+            });
+        }
+        self.pods.clear();
+        if world::needs_pods(rollout, &self.sets.value) {
+            self.pods = workloads.pods();
+        }
+    }
+
+    /// Looks at an Experiment.
+    pub(super) fn experiment(&mut self, view: &View, object: &Object) {
+        let uid = object.uid();
+        self.sets.keep(once(view.edition("ReplicaSet")), || {
+            owned(view, "ReplicaSet", uid)
+                .filter_map(|it| it.replica_set().cloned())
+                .collect()
+        });
+        self.owned_services.keep(once(view.edition("Service")), || {
+            owned(view, "Service", uid)
+                .filter_map(|it| it.owned_service().cloned())
+                .collect()
+        });
+        self.runs.keep(once(view.edition("AnalysisRun")), || {
+            owned(view, "AnalysisRun", uid)
+                .filter_map(|it| it.run().cloned())
+                .collect()
+        });
+        self.templates(view, &object.key.namespace);
+        self.routed.keep(once(view.edition("Rollout")), || {
+            let owner = view
+                .list("Rollout")
+                .find(|rollout| rollout.uid() == object.owner());
+            let status = owner
+                .and_then(|rollout| rollout.rollout()?.status.as_ref())
+                .and_then(|status| status.canary.as_ref()?.weights.as_ref());
+            status
+                .into_iter()
+                .flat_map(|weights| weights.additional.iter().flatten())
+                .filter(|destination| destination.weight > 0)
+                .filter_map(|destination| destination.service_name.clone())
+                .collect()
+        });
+    }
+
+    fn templates(&mut self, view: &View, namespace: &str) {
+        let of = (
+            view.edition("AnalysisTemplate"),
+            view.edition("ClusterAnalysisTemplate"),
+            NEVER,
+        );
+        self.templates.keep(of, || {
+            let mut templates = Templates::new();
+            for object in view.list("AnalysisTemplate") {
+                if let Some(template) = object
+                    .template()
+                    .filter(|_| object.key.namespace == namespace)
+                {
+                    templates.insert(object.key.name.clone(), template.spec.clone());
+                }
+            }
+            for object in view.list("ClusterAnalysisTemplate") {
+                if let Some(template) = object.cluster_template() {
+                    templates.insert_cluster(object.key.name.clone(), template.spec.clone());
+                }
+            }
+            templates
+        });
+    }
+
+    /// The world of the Rollout that was looked at last.
+    pub(super) fn world<'a>(&'a self, rollout: &'a Rollout, settings: &'a Settings) -> World<'a> {
+        World {
+            rollout,
+            replica_sets: &self.sets.value,
+            services: &self.services.value,
+            pods: &self.pods,
+            analysis_runs: &self.runs.value,
+            experiments: &self.experiments.value,
+            templates: &self.templates.value,
+            traffic: self.traffic.value.0.as_deref().map_err(Vec::as_slice),
+            workload: self.workload.value.as_ref(),
+            settings,
+        }
+    }
+
+    /// The world of the Experiment that was looked at last.
+    pub(super) fn experiment_world<'a>(
+        &'a self,
+        experiment: &'a Experiment,
+        refused: &'a [sluice_rollout::experiment::Refused],
+        settings: &'a Settings,
+    ) -> sluice_rollout::experiment::World<'a> {
+        sluice_rollout::experiment::World {
+            experiment,
+            replica_sets: &self.sets.value,
+            services: &self.owned_services.value,
+            analysis_runs: &self.runs.value,
+            templates: &self.templates.value,
+            routed: &self.routed.value,
+            refused,
+            settings,
+        }
+    }
+
+    /// The same, with every list the other way round.
+    pub(super) fn reversed(&self) -> Self {
+        let mut seen = self.clone();
+        seen.sets.value.reverse();
+        seen.owned_services.value.reverse();
+        seen.runs.value.reverse();
+        seen.experiments.value.reverse();
+        seen.pods.reverse();
+        if let Ok(traffic) = &mut seen.traffic.value.0 {
+            traffic.reverse();
+        }
+        seen
+    }
+}
+
+/// A router object.
+pub(super) fn route<'a>(view: &'a View, object: &sluice_traffic::ObjectRef) -> Option<&'a Value> {
+    let key = Key::new(&object.kind, &object.namespace, &object.name);
+    view.get(&key).map(|object| object.value())
+}
+
+/// The Services that the strategy names and, after a change of the spec, those that are left from before.
+fn services(view: &View, namespace: &str, rollout: &Rollout) -> BTreeMap<String, Service> {
+    let named = rollout.spec.service_names();
+    let generation = rollout.metadata.generation.map(|it| it.to_string());
+    let looked_at = |status: &RolloutStatus| {
+        status.observed_generation == generation && status.condition("InvalidSpec").is_none()
+    };
+    let left = !rollout.status.as_ref().is_none_or(looked_at);
+    let own = rollout.metadata.name.as_ref();
+    let managed = |service: &Service| {
+        left && own.is_some() && service.annotations.get(MANAGED_BY_ROLLOUTS) == own
+    };
+    view.list("Service")
+        .filter(|object| object.key.namespace == namespace)
+        .filter_map(|object| object.service())
+        .filter(|service| named.contains(service.name.as_str()) || managed(service))
+        .map(|service| (service.name.clone(), service.clone()))
+        .collect()
+}
