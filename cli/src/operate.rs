@@ -291,6 +291,25 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn orders_to_experiments_and_runs_go_to_the_object() {
+        let (cluster, record) = fake::cluster(|_, body| (200, body.clone()));
+        let names = ["one".to_owned(), "two".to_owned()];
+        terminate_experiments(&cluster, &names[..1]).await.unwrap();
+        retry_experiments(&cluster, &names).await.unwrap();
+        terminate_analysis_runs(&cluster, &names[..1]).await.unwrap();
+        let of = |path: &str, body: Value| (format!("PATCH {path}"), body);
+        assert_eq!(
+            paths(&record),
+            [
+                of("experiments/one", json!({ "spec": { "terminate": true } })),
+                of("experiments/one", json!({ "status": null })),
+                of("experiments/two", json!({ "status": null })),
+                of("analysisruns/one", json!({ "spec": { "terminate": true } })),
+            ]
+        );
+    }
+
+    #[tokio::test]
     async fn a_promotion_writes_the_status_before_it_ends_a_pause_by_hand() {
         let mut object = rollout();
         object["spec"]["paused"] = json!(true);

@@ -88,8 +88,7 @@ fn a_wrong_command_line_ends_with_2_and_says_what_is_right() {
 fn what_the_other_plugin_can_and_this_one_cannot_is_answered() {
     for (args, hint) in [
         (&["dashboard"][..], "get rollout NAME --watch"),
-        (&["create", "-f", "x.yaml"], "kubectl create -f"),
-        (&["list", "experiments"], "kubectl get experiments"),
+        (&["notifications", "template", "get"], "kubectl get events"),
     ] {
         let output = run(args);
         assert_eq!(output.status.code(), Some(1), "{args:?}");
@@ -98,6 +97,25 @@ fn what_the_other_plugin_can_and_this_one_cannot_is_answered() {
             "{args:?}: {}",
             stderr(&output)
         );
+    }
+}
+
+#[test]
+fn every_shell_gets_a_script_that_completes_the_name_that_was_called() {
+    let folder = tempfile::tempdir().unwrap();
+    let argo = argo(folder.path());
+    for shell in ["bash", "zsh", "fish", "powershell"] {
+        for (program, name) in [
+            (Path::new(BINARY), "kubectl-sluice"),
+            (argo.as_path(), "kubectl-argo-rollouts"),
+        ] {
+            let output = run_as(program, &["completion", shell]);
+            assert!(output.status.success(), "{shell}: {}", stderr(&output));
+            let script = stdout(&output);
+            for word in [name, "experiment", "analysisrun", "watch"] {
+                assert!(script.contains(word), "{shell}: {word}");
+            }
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! A what-if in virtual time: the manifests of a Rollout, one update, and everything that would happen, with its time.
 
+mod beside;
+
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
@@ -11,6 +13,7 @@ use crate::oracle::Broken;
 use crate::schedule::Cluster;
 use crate::store::{Expected, Key, Part, text};
 use crate::workload::Behaviour;
+use beside::Beside;
 
 /// What is asked.
 #[derive(Debug, Clone, Default)]
@@ -153,11 +156,13 @@ fn record(cluster: &mut Cluster, start: Timestamp) -> Result<Timeline, Unanswera
     let mut moments = Vec::new();
     let mut events = cluster.controller.events.len();
     let mut share = seen(cluster).0.map(|_| 0);
+    let mut beside = Beside::of(cluster);
     let mut measured = BTreeMap::new();
     let mut last_change = start;
     for _ in 0..20_000 {
         let changes = cluster.settle()?;
         let (now_share, new_pods, old_pods) = seen(cluster);
+        let now_beside = Beside::of(cluster);
         let at = cluster.store.now.duration_since(start);
         let mut note = |what: String, warning: bool| {
             moments.push(Moment {
@@ -180,6 +185,10 @@ fn record(cluster: &mut Cluster, start: Timestamp) -> Result<Timeline, Unanswera
             );
             share = now_share;
         }
+        for what in now_beside.since(&beside) {
+            note(what, false);
+        }
+        beside = now_beside;
         for (_, event) in cluster.controller.events.iter().skip(events) {
             // The line above says it with the share of the new revision, which a promotion does not take away.
             if event.reason != "TrafficWeightUpdated" {

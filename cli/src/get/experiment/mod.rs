@@ -23,4 +23,4 @@ pub(crate) fn text(view: &ExperimentView, now: Timestamp, paint: Paint) -> Strin
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
