@@ -169,6 +169,14 @@ fn an_update_that_fails_is_aborted_and_ends_at_weight_0() {
 }
 
 #[test]
+fn routes_and_experiments_of_an_update_have_their_moments() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/experiment.yaml");
+    let output = run(&["simulate", "-f", &file.display().to_string()]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    insta::assert_snapshot!(stdout(&output));
+}
+
+#[test]
 fn a_timeline_is_also_an_object() {
     let output = simulate(&["--fail-from", "10s", "-o", "json"]);
     let timeline: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();

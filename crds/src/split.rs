@@ -165,7 +165,7 @@ impl fmt::Display for Split {
     }
 }
 
-/// As in `beta (header x-beta = yes)` or `shadow (mirrors 25 % of path begins with /api)`.
+/// As in `beta (header x-beta = yes)` or `shadow (mirrors 25 % of requests with path = /api…)`.
 impl fmt::Display for SplitRoute {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let conditions: Vec<String> = match &self.kind {
@@ -200,7 +200,7 @@ fn request(it: &RouteMatch) -> String {
     if parts.is_empty() {
         "all requests".to_owned()
     } else {
-        parts.join(" and ")
+        format!("requests with {}", parts.join(" and "))
     }
 }
 
@@ -210,7 +210,7 @@ fn value(it: Option<&StringMatch>) -> String {
     };
     match (&it.exact, &it.prefix, &it.regex) {
         (Some(exact), ..) => format!("= {exact}"),
-        (_, Some(prefix), _) => format!("begins with {prefix}"),
+        (_, Some(prefix), _) => format!("= {prefix}…"),
         (.., Some(regex)) => format!("~ {regex}"),
         _ => "has any value".to_owned(),
     }

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
+use sluice_crds::names::EXPERIMENT_NAME;
 use sluice_rollout::EventType;
 
 use crate::metrics::Metrics;
@@ -299,7 +300,10 @@ fn seen(cluster: &Cluster) -> (Option<i64>, (i64, i64), (i64, i64)) {
     let rollout = cluster.rollout().cloned().unwrap_or_default();
     let current = text(&rollout, "/status/currentPodHash");
     let (mut new, mut old) = ((0, 0), (0, 0));
-    for set in cluster.store.list("ReplicaSet") {
+    // The pods of an experiment are of neither side.
+    let experiment = format!("/metadata/annotations/{}", EXPERIMENT_NAME.replace('/', "~1"));
+    let sets = cluster.store.list("ReplicaSet");
+    for set in sets.filter(|set| text(set, &experiment).is_empty()) {
         let number = |pointer: &str| set.pointer(pointer).and_then(Value::as_i64).unwrap_or(0);
         let label = format!("/metadata/labels/{}", sluice_crds::names::POD_TEMPLATE_HASH);
         let side = if text(set, &label) == current {

@@ -1,5 +1,7 @@
 //! What stands below the tree, which only Sluice can say: decision, analysis, traffic, Git, what comes next.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde_json::Value;
 use sluice_crds::names;
@@ -56,13 +58,16 @@ pub(crate) fn traffic(snapshot: &Snapshot) -> Vec<String> {
     }
     let told = weights::told(&snapshot.rollout).map_or_else(
         || "not set yet".to_owned(),
-        |told| format!("set {}", shares(told, &weights::told_beside(&snapshot.rollout))),
+        |told| {
+            let beside = weights::told_beside(&snapshot.rollout);
+            format!("set {}", shares(snapshot, told, &beside))
+        },
     );
     let mut parts = vec![told];
     for router in &shown {
         parts.push(match &router.canary {
             Ok(weight) => {
-                let shares = shares(*weight, &router.additional);
+                let shares = shares(snapshot, *weight, &router.additional);
                 format!("{} shows {shares}", router.object)
             }
             Err(why) => format!("{}: {why}", router.object),
@@ -76,10 +81,21 @@ pub(crate) fn traffic(snapshot: &Snapshot) -> Vec<String> {
 }
 
 /// The share of the canary, and those of the experiment templates beside it.
-fn shares(canary: i32, beside: &[(String, i32)]) -> String {
+fn shares(snapshot: &Snapshot, canary: i32, beside: &[(String, i32)]) -> String {
+    let templates = snapshot.experiments.iter().flat_map(|view| {
+        let status = view.experiment.status.as_ref();
+        let templates = status.and_then(|status| status.template_statuses.as_ref());
+        templates.into_iter().flatten()
+    });
+    let served: BTreeMap<&str, &str> = templates
+        .filter_map(|template| Some((template.service_name.as_deref()?, template.name.as_str())))
+        .collect();
     let mut out = format!("{canary} %");
     for (service, weight) in beside {
-        out += &format!(" + {weight} % for {service}");
+        // A Service is named by the template that it belongs to, as in the tree.
+        let name = served.get(service.as_str());
+        let name = name.map_or_else(|| service.clone(), |template| format!("Σ:{template}"));
+        out += &format!(" + {weight} % {name}");
     }
     out
 }

@@ -76,6 +76,12 @@ mod tests {
             timestamps: false,
         };
         let text = table.text(Some(&items), &items, "2026-03-01T12:00:00Z".parse().unwrap());
-        insta::assert_snapshot!(text, @"");
+        insta::assert_snapshot!(text, @r"
+        NAME           STATUS       DURATION  REMAINING  AGE
+        broken         InvalidSpec  -         -          <unknown>
+        endless        Pending      -         -          2d
+        over           Successful   5m        -          5m
+        web-6fbd9-2-0  Running      5m        60s        5m
+        ");
     }
 }
