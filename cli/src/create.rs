@@ -133,7 +133,9 @@ async fn create(cluster: &Cluster, kind: &Kind, object: &Value) -> Result<String
 async fn analysis_run(cluster: &Cluster, args: &CreateRunArgs) -> Result<()> {
     let template = template(cluster, args).await?;
     let mut objects = vec![template.clone()];
-    let nested = template.pointer("/spec/templates").and_then(Value::as_array);
+    let nested = template
+        .pointer("/spec/templates")
+        .and_then(Value::as_array);
     if nested.is_some_and(|nested| !nested.is_empty()) {
         let (found, unread) = read::templates(cluster).await;
         if let Some(unread) = unread.first() {
@@ -244,9 +246,16 @@ fn build(
         };
         anyhow!("{}: {}{hint}", title(template), error.message)
     })?;
-    let taken: Vec<&str> = spec.args.iter().flatten().map(|it| it.name.as_str()).collect();
+    let taken: Vec<&str> = spec
+        .args
+        .iter()
+        .flatten()
+        .map(|it| it.name.as_str())
+        .collect();
     let names = args.arguments.iter().map(|(name, _)| name.clone());
-    let unused = names.filter(|name| !taken.contains(&name.as_str())).collect();
+    let unused = names
+        .filter(|name| !taken.contains(&name.as_str()))
+        .collect();
     let mut metadata = match (&args.name, &args.generate_name) {
         (Some(name), _) => json!({ "name": name }),
         (None, Some(prefix)) => json!({ "generateName": prefix }),
@@ -255,7 +264,9 @@ fn build(
         }
         (None, None) => json!({ "generateName": format!("{name}-") }),
     };
-    let labels = template.pointer("/metadata/labels").and_then(Value::as_object);
+    let labels = template
+        .pointer("/metadata/labels")
+        .and_then(Value::as_object);
     let mut labels = labels.cloned().unwrap_or_default();
     labels.retain(|key, _| !TRACKING.contains(&key.as_str()));
     if let Some(id) = &args.instance_id {

@@ -296,7 +296,9 @@ mod tests {
         let names = ["one".to_owned(), "two".to_owned()];
         terminate_experiments(&cluster, &names[..1]).await.unwrap();
         retry_experiments(&cluster, &names).await.unwrap();
-        terminate_analysis_runs(&cluster, &names[..1]).await.unwrap();
+        terminate_analysis_runs(&cluster, &names[..1])
+            .await
+            .unwrap();
         let of = |path: &str, body: Value| (format!("PATCH {path}"), body);
         assert_eq!(
             paths(&record),

@@ -1,12 +1,11 @@
 //! A what-if in virtual time: the manifests of a Rollout, one update, and everything that would happen, with its time.
 
-mod beside;
+mod routes;
 
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
-use sluice_crds::names::EXPERIMENT_NAME;
 use sluice_rollout::EventType;
 
 use crate::metrics::Metrics;
@@ -14,7 +13,6 @@ use crate::oracle::Broken;
 use crate::schedule::Cluster;
 use crate::store::{Expected, Key, Part, text};
 use crate::workload::Behaviour;
-use beside::Beside;
 
 /// What is asked.
 #[derive(Debug, Clone, Default)]
@@ -157,13 +155,13 @@ fn record(cluster: &mut Cluster, start: Timestamp) -> Result<Timeline, Unanswera
     let mut moments = Vec::new();
     let mut events = cluster.controller.events.len();
     let mut share = seen(cluster).0.map(|_| 0);
-    let mut beside = Beside::of(cluster);
+    let mut made = routes::of(cluster);
     let mut measured = BTreeMap::new();
     let mut last_change = start;
     for _ in 0..20_000 {
         let changes = cluster.settle()?;
         let (now_share, new_pods, old_pods) = seen(cluster);
-        let now_beside = Beside::of(cluster);
+        let now_made = routes::of(cluster);
         let at = cluster.store.now.duration_since(start);
         let mut note = |what: String, warning: bool| {
             moments.push(Moment {
@@ -186,10 +184,10 @@ fn record(cluster: &mut Cluster, start: Timestamp) -> Result<Timeline, Unanswera
             );
             share = now_share;
         }
-        for what in now_beside.since(&beside) {
-            note(what, false);
+        if now_made != made {
+            note(routes::sentence(&now_made), false);
+            made = now_made;
         }
-        beside = now_beside;
         for (_, event) in cluster.controller.events.iter().skip(events) {
             // The line above says it with the share of the new revision, which a promotion does not take away.
             if event.reason != "TrafficWeightUpdated" {
@@ -300,10 +298,7 @@ fn seen(cluster: &Cluster) -> (Option<i64>, (i64, i64), (i64, i64)) {
     let rollout = cluster.rollout().cloned().unwrap_or_default();
     let current = text(&rollout, "/status/currentPodHash");
     let (mut new, mut old) = ((0, 0), (0, 0));
-    // The pods of an experiment are of neither side.
-    let experiment = format!("/metadata/annotations/{}", EXPERIMENT_NAME.replace('/', "~1"));
-    let sets = cluster.store.list("ReplicaSet");
-    for set in sets.filter(|set| text(set, &experiment).is_empty()) {
+    for set in cluster.store.list("ReplicaSet") {
         let number = |pointer: &str| set.pointer(pointer).and_then(Value::as_i64).unwrap_or(0);
         let label = format!("/metadata/labels/{}", sluice_crds::names::POD_TEMPLATE_HASH);
         let side = if text(set, &label) == current {

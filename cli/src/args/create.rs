@@ -36,7 +36,11 @@ pub(crate) enum Create {
 #[derive(Args, Debug)]
 pub(crate) struct CreateRunArgs {
     /// Name of the AnalysisTemplate in the cluster
-    #[arg(long, value_name = "TEMPLATE_NAME", required_unless_present = "from_file")]
+    #[arg(
+        long,
+        value_name = "TEMPLATE_NAME",
+        required_unless_present = "from_file"
+    )]
     pub from: Option<String>,
     /// File with the template; - for standard input
     #[arg(long, value_name = "FILE", conflicts_with = "from")]

@@ -101,7 +101,10 @@ fn wrong_command_lines_are_refused_with_a_hint() {
     assert_eq!(kind("promote web --full -c"), ErrorKind::ArgumentConflict);
     assert_eq!(kind("status web -t soon"), ErrorKind::ValueValidation);
     assert_eq!(kind("create"), ErrorKind::MissingRequiredArgument);
-    assert_eq!(kind("create analysisrun"), ErrorKind::MissingRequiredArgument);
+    assert_eq!(
+        kind("create analysisrun"),
+        ErrorKind::MissingRequiredArgument
+    );
     assert_eq!(
         kind("create ar --from a --from-file b"),
         ErrorKind::ArgumentConflict
@@ -123,10 +126,7 @@ fn wrong_command_lines_are_refused_with_a_hint() {
 
 #[test]
 fn what_is_left_to_others_is_recognized_with_all_its_flags() {
-    for line in [
-        "dashboard -p 3100",
-        "notifications template get",
-    ] {
+    for line in ["dashboard -p 3100", "notifications template get"] {
         assert!(read(line).is_ok(), "{line}: {}", read(line).unwrap_err());
     }
 }

@@ -142,13 +142,19 @@ async fn what_is_wrong_with_a_run_is_named_by_argument_or_flag() {
         )
     );
     args.global = false;
-    file(&folder, &TEMPLATE.replace("successCondition", "successCondtion"));
+    file(
+        &folder,
+        &TEMPLATE.replace("successCondition", "successCondtion"),
+    );
     let text = refused(&args).await;
     assert!(
         text.contains("spec.metrics[0].successCondtion: the API has no such field"),
         "{text}"
     );
-    file(&folder, "kind: Service\napiVersion: v1\nmetadata: {name: a}");
+    file(
+        &folder,
+        "kind: Service\napiVersion: v1\nmetadata: {name: a}",
+    );
     let text = refused(&args).await;
     assert!(
         text.contains("it must hold one AnalysisTemplate or ClusterAnalysisTemplate, and holds 0"),
@@ -162,7 +168,10 @@ async fn files_are_created_in_their_order_each_in_its_namespace() {
     let other = TEMPLATE
         .replace("kind: AnalysisTemplate", "kind: ClusterAnalysisTemplate")
         .replace("name: success-rate\n  labels", "name: all\n  labels");
-    let third = TEMPLATE.replace("name: success-rate\n  labels", "name: b\n  namespace: shop\n  labels");
+    let third = TEMPLATE.replace(
+        "name: success-rate\n  labels",
+        "name: b\n  namespace: shop\n  labels",
+    );
     let path = file(&folder, &format!("{TEMPLATE}---{other}---{third}"));
     let (cluster, record) = server();
     let paint = Paint::new(false);

@@ -80,7 +80,10 @@ fn reason_text(reason: &Reason, now: Timestamp) -> String {
         Reason::ExperimentRuns { until } => {
             let left = until.duration_since(now).max(SignedDuration::ZERO);
             let until = moment(*until, now);
-            format!("the experiment runs for another {}, until {until}", short(left))
+            format!(
+                "the experiment runs for another {}, until {until}",
+                short(left)
+            )
         }
         Reason::ScaleDownDelayed { replica_set, until } => {
             let left = until.duration_since(now).max(SignedDuration::ZERO);

@@ -92,11 +92,7 @@ async fn draw<V: View>(cluster: &Cluster, name: &str, paint: Paint) -> Result<()
 }
 
 /// One item for each change of the object and of what belongs to it.
-fn changes<V: View>(
-    cluster: &Cluster,
-    view: &V,
-    name: &str,
-) -> SelectAll<BoxStream<'static, ()>> {
+fn changes<V: View>(cluster: &Cluster, view: &V, name: &str) -> SelectAll<BoxStream<'static, ()>> {
     let of = |kind: &Kind, config: watcher::Config| {
         watcher(cluster.api(kind), config)
             .default_backoff()

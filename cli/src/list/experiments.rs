@@ -75,7 +75,11 @@ mod tests {
             namespace: false,
             timestamps: false,
         };
-        let text = table.text(Some(&items), &items, "2026-03-01T12:00:00Z".parse().unwrap());
+        let text = table.text(
+            Some(&items),
+            &items,
+            "2026-03-01T12:00:00Z".parse().unwrap(),
+        );
         insta::assert_snapshot!(text, @r"
         NAME           STATUS       DURATION  REMAINING  AGE
         broken         InvalidSpec  -         -          <unknown>

@@ -64,11 +64,7 @@ async fn read(cluster: &Cluster, listing: &Listing, args: &ListArgs) -> Result<V
         parameters = parameters.fields(&format!("metadata.name={name}"));
     }
     let mut items = match args.all_namespaces {
-        true => {
-            cluster
-                .list_everywhere(&listing.kind, &parameters)
-                .await?
-        }
+        true => cluster.list_everywhere(&listing.kind, &parameters).await?,
         false => cluster.list(&listing.kind, &parameters).await?,
     };
     items.sort_by_key(place);

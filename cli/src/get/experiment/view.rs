@@ -10,8 +10,8 @@ use sluice_crds::duration;
 use sluice_crds::experiment::Experiment;
 use sluice_crds::names;
 use sluice_crds::rollout::Rollout;
-use sluice_rollout::experiment::{self, OwnedService, Plan, World};
 use sluice_rollout::ReplicaSet;
+use sluice_rollout::experiment::{self, OwnedService, Plan, World};
 
 use crate::get::header::State;
 use crate::get::owned::{Owned, Unread, is_owned, of_kind};
@@ -135,7 +135,10 @@ pub(crate) fn is_over(experiment: &Experiment) -> bool {
 
 /// When the duration of an Experiment is over; `None` before it runs, when it has ended, or without a duration.
 pub(crate) fn ends(experiment: &Experiment) -> Option<Timestamp> {
-    let status = experiment.status.as_ref().filter(|_| !is_over(experiment))?;
+    let status = experiment
+        .status
+        .as_ref()
+        .filter(|_| !is_over(experiment))?;
     let length = duration::parse(experiment.spec.duration.as_deref()?).ok()?;
     status.available_at.as_ref()?.0.checked_add(length).ok()
 }

@@ -47,10 +47,7 @@ pub(super) fn rollout(snapshot: &Snapshot, now: Timestamp) -> Node {
 fn revision(snapshot: &Snapshot, number: i64, now: Timestamp) -> Node {
     let mut node = Node::new("#", "", &format!("revision:{number}"));
     let owned = &snapshot.owned;
-    let sets = owned
-        .sets
-        .iter()
-        .filter(|set| set.set.revision() == number);
+    let sets = owned.sets.iter().filter(|set| set.set.revision() == number);
     node.children.extend(sets.map(|set| {
         let roles = roles::of(&snapshot.rollout, &set.set);
         let tone = roles.first().map(|role| roles::tone(role));

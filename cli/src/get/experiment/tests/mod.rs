@@ -106,7 +106,9 @@ fn an_experiment_that_has_failed_says_why_and_how_long_its_pods_stay() {
     }
     let text = of_experiment(&objects);
     assert!(
-        text.contains("Status:          ✖ Failed\nMessage:         Metric \"error-rate\" assessed Failed\n"),
+        text.contains(
+            "Status:          ✖ Failed\nMessage:         Metric \"error-rate\" assessed Failed\n"
+        ),
         "{text}"
     );
     assert!(text.contains("Σ:baseline,delay:25s"), "{text}");
@@ -141,7 +143,10 @@ fn an_experiment_that_cannot_be_read_is_named_and_the_rest_is_shown() {
     let broken = json!({ "spec": { "templates": 3 } });
     patch(&mut objects, "Experiment", "web-6fbd9-2-2", &broken);
     let text = of_rollout(&objects);
-    assert!(text.contains("Not shown:       Experiment web-6fbd9-2-2 ("), "{text}");
+    assert!(
+        text.contains("Not shown:       Experiment web-6fbd9-2-2 ("),
+        "{text}"
+    );
     assert!(text.contains("⧉ web-6fbd9 "), "{text}");
 }
 
@@ -157,7 +162,10 @@ async fn pods_of_templates_are_asked_for_by_their_own_labels() {
                 .cloned()
                 .collect()
         };
-        let app = line.split("labelSelector=app%3D").nth(1).unwrap_or_default();
+        let app = line
+            .split("labelSelector=app%3D")
+            .nth(1)
+            .unwrap_or_default();
         match line {
             line if line.contains("/rollouts/web") => (200, of("Rollout", "")[0].clone()),
             line if line.contains("/experiments/web") => (200, of("Experiment", "")[0].clone()),
@@ -179,7 +187,9 @@ async fn pods_of_templates_are_asked_for_by_their_own_labels() {
     assert_eq!(rollout.experiments[0].owned.sets.len(), 2);
     assert_eq!(rollout.experiments[0].owned.runs.len(), 1);
     assert_eq!(rollout.unread, []);
-    let view = ExperimentView::read(&cluster, "web-6fbd9-2-2").await.unwrap();
+    let view = ExperimentView::read(&cluster, "web-6fbd9-2-2")
+        .await
+        .unwrap();
     assert_eq!(view.owned.sets.len(), 2);
     assert_eq!(view.unread, []);
     assert_eq!(view.plan(now()).unwrap().effects, []);
