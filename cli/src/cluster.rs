@@ -114,19 +114,16 @@ impl Cluster {
     /// # Errors
     /// When it does not exist (the message names it and the namespace), or cannot be read.
     pub(crate) async fn get(&self, kind: &Kind, name: &str) -> Result<Value> {
-        match self.api(kind).get(name).await {
-            Ok(found) => Ok(serde_json::to_value(found)?),
-            Err(kube::Error::Api(status))
-                if status.is_not_found() && !failure::is_unserved(&status) =>
-            {
-                bail!(
-                    "{} {name:?} not found in namespace {}",
-                    kind.name(),
-                    self.namespace
-                )
-            }
-            Err(error) => Err(anyhow!(error).context(format!("reading {} {name:?}", kind.name()))),
-        }
+        let place = format!(" in namespace {}", self.namespace);
+        found(kind, name, &place, self.api(kind).get(name).await)
+    }
+
+    /// Reads one object of a kind that is in no namespace.
+    ///
+    /// # Errors
+    /// As [`Cluster::get`].
+    pub(crate) async fn get_everywhere(&self, kind: &Kind, name: &str) -> Result<Value> {
+        found(kind, name, "", self.api_everywhere(kind).get(name).await)
     }
 
     /// Lists objects of a kind in the namespace, each with `apiVersion` and `kind`.
@@ -154,6 +151,23 @@ impl Cluster {
             kind,
             self.api_everywhere(kind).list(parameters).await?.items,
         )
+    }
+}
+
+fn found(
+    kind: &Kind,
+    name: &str,
+    place: &str,
+    answer: Result<DynamicObject, kube::Error>,
+) -> Result<Value> {
+    match answer {
+        Ok(found) => Ok(serde_json::to_value(found)?),
+        Err(kube::Error::Api(status))
+            if status.is_not_found() && !failure::is_unserved(&status) =>
+        {
+            bail!("{} {name:?} not found{place}", kind.name())
+        }
+        Err(error) => Err(anyhow!(error).context(format!("reading {} {name:?}", kind.name()))),
     }
 }
 

@@ -14,18 +14,11 @@ pub(crate) struct Rest {
 /// The answer to a command.
 pub(crate) fn answer(command: &str) -> Error {
     let instead = match command {
-        "create" => {
-            "use `kubectl create -f FILE`; an AnalysisRun can be made from a template by copying its spec"
-        }
         "dashboard" => {
             "there is no local dashboard; `get rollout NAME --watch` shows a Rollout live"
         }
-        "notifications" => {
-            "Sluice sends no notifications; Events and metrics say the same (`kubectl get events`)"
-        }
-        "completion" => "shell completion is not offered",
         _ => {
-            "experiments are not shown by this plugin: use kubectl get experiments and kubectl describe experiment; to end one, set its spec.terminate to true"
+            "Sluice sends no notifications; Events and metrics say the same (`kubectl get events`)"
         }
     };
     anyhow!("`{command}` is not part of this plugin: {instead}")

@@ -3,12 +3,14 @@
 //! | what | where |
 //! |---|---|
 //! | the command line, and the name it was called by | [`args`], [`invocation`] |
-//! | `get rollout`, and all that is read of a Rollout | [`get`] |
+//! | `get`, and all that is read of a Rollout or an Experiment | [`get`] |
 //! | `explain` | [`explain`] |
 //! | `list`, `status` | [`list`], [`wait`] |
 //! | orders: `promote`, `abort`, `undo`, … | [`operate`], [`promotion`], [`template`] |
+//! | `create` | [`create`] |
 //! | Applications | [`app`] |
 //! | `simulate`, `lint` | [`offline`] |
+//! | `completion` | [`completion`] |
 //!
 //! Exit codes: 0 well, 1 not well (an error, a degraded Rollout, a difference), 2 a wrong command line. A reader of
 //! the output that goes away is no error.
@@ -16,6 +18,8 @@
 mod app;
 mod args;
 mod cluster;
+mod completion;
+mod create;
 mod elsewhere;
 mod explain;
 mod failure;
@@ -37,6 +41,8 @@ use std::process::ExitCode;
 use anyhow::Result;
 
 use args::{Cli, Command, Get, List, Retry, Set, Terminate};
+use get::experiment::ExperimentView;
+use get::snapshot::Snapshot;
 use invocation::Plugin;
 use paint::Paint;
 
@@ -61,15 +67,30 @@ async fn run(plugin: Plugin, cli: &Cli) -> Result<ExitCode> {
     match &cli.command {
         Command::Simulate(args) => offline::simulate::run(args, plugin, paint)?,
         Command::Lint(args) => return offline::lint::run(args, paint),
+        Command::Completion(args) => output::print(&completion::script(plugin, args.shell)?)?,
         Command::Version(args) => output::print(&version(plugin, args.short))?,
-        Command::Get(Get::Rollout(args)) => get::run(&connect().await?, args, paint).await?,
-        Command::List(List::Rollouts(args)) => list::run(&connect().await?, args).await?,
+        Command::Get(Get::Rollout { name, view }) => {
+            get::run::<Snapshot>(&connect().await?, name, view, paint).await?;
+        }
+        Command::Get(Get::Experiment { name, view }) => {
+            get::run::<ExperimentView>(&connect().await?, name, view, paint).await?;
+        }
+        Command::Create(args) => create::run(&connect().await?, args, paint).await?,
+        Command::List(List::Rollouts(args)) => {
+            list::run(&connect().await?, &list::ROLLOUTS, args).await?;
+        }
+        Command::List(List::Experiments(args)) => {
+            list::run(&connect().await?, &list::EXPERIMENTS, args).await?;
+        }
         Command::Status(args) => wait::run(&connect().await?, args).await?,
         Command::Explain(args) => explain::run(&connect().await?, &args.names, plugin).await?,
         Command::Promote(args) => operate::promote(&connect().await?, args).await?,
         Command::Abort(args) => operate::abort(&connect().await?, &args.names).await?,
         Command::Retry(Retry::Rollout(args)) => {
             operate::retry(&connect().await?, &args.names).await?;
+        }
+        Command::Retry(Retry::Experiment(args)) => {
+            operate::retry_experiments(&connect().await?, &args.names).await?;
         }
         Command::Pause(args) => operate::pause(&connect().await?, &args.names).await?,
         Command::Restart(args) => operate::restart(&connect().await?, args).await?,
@@ -78,17 +99,12 @@ async fn run(plugin: Plugin, cli: &Cli) -> Result<ExitCode> {
         Command::Terminate(Terminate::Analysisrun { names }) => {
             operate::terminate_analysis_runs(&connect().await?, names).await?;
         }
+        Command::Terminate(Terminate::Experiment(args)) => {
+            operate::terminate_experiments(&connect().await?, &args.names).await?;
+        }
         Command::App(args) => return app::run(&connect().await?, names.is_none(), args).await,
-        Command::Create(_) => return Err(elsewhere::answer("create")),
         Command::Dashboard(_) => return Err(elsewhere::answer("dashboard")),
         Command::Notifications(_) => return Err(elsewhere::answer("notifications")),
-        Command::Completion(_) => return Err(elsewhere::answer("completion")),
-        Command::Get(Get::Experiment(_))
-        | Command::List(List::Experiments(_))
-        | Command::Retry(Retry::Experiment(_))
-        | Command::Terminate(Terminate::Experiment(_)) => {
-            return Err(elsewhere::answer("experiment"));
-        }
     }
     Ok(ExitCode::SUCCESS)
 }

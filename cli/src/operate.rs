@@ -64,6 +64,21 @@ async fn order_status(cluster: &Cluster, names: &[String], patch: Value, done: &
     Ok(())
 }
 
+/// Merges a patch into several objects, and says what was done to each.
+async fn order(
+    cluster: &Cluster,
+    kind: &Kind,
+    names: &[String],
+    patch: Value,
+    done: fn(&str) -> String,
+) -> Result<()> {
+    for name in names {
+        merge(cluster, kind, name, &patch).await?;
+        output::print(&done(name))?;
+    }
+    Ok(())
+}
+
 /// `abort`.
 pub(crate) async fn abort(cluster: &Cluster, names: &[String]) -> Result<()> {
     order_status(
@@ -88,12 +103,14 @@ pub(crate) async fn retry(cluster: &Cluster, names: &[String]) -> Result<()> {
 
 /// `pause`.
 pub(crate) async fn pause(cluster: &Cluster, names: &[String]) -> Result<()> {
-    let patch = json!({ "spec": { "paused": true } });
-    for name in names {
-        merge(cluster, &cluster::ROLLOUTS, name, &patch).await?;
-        output::print(&format!("rollout '{name}' paused\n"))?;
-    }
-    Ok(())
+    order(
+        cluster,
+        &cluster::ROLLOUTS,
+        names,
+        json!({ "spec": { "paused": true } }),
+        |name| format!("rollout '{name}' paused\n"),
+    )
+    .await
 }
 
 /// `restart`.
@@ -128,12 +145,38 @@ async fn accepts_restart(cluster: &Cluster, name: &str, patch: &Value) -> Result
 
 /// `terminate analysisrun`.
 pub(crate) async fn terminate_analysis_runs(cluster: &Cluster, names: &[String]) -> Result<()> {
-    let patch = json!({ "spec": { "terminate": true } });
-    for name in names {
-        merge(cluster, &cluster::ANALYSIS_RUNS, name, &patch).await?;
-        output::print(&format!("analysisRun '{name}' terminated\n"))?;
-    }
-    Ok(())
+    order(
+        cluster,
+        &cluster::ANALYSIS_RUNS,
+        names,
+        json!({ "spec": { "terminate": true } }),
+        |name| format!("analysisRun '{name}' terminated\n"),
+    )
+    .await
+}
+
+/// `terminate experiment`.
+pub(crate) async fn terminate_experiments(cluster: &Cluster, names: &[String]) -> Result<()> {
+    order(
+        cluster,
+        &cluster::EXPERIMENTS,
+        names,
+        json!({ "spec": { "terminate": true } }),
+        |name| format!("experiment '{name}' terminated\n"),
+    )
+    .await
+}
+
+/// `retry experiment`: without a status it begins anew. Experiments have no status subresource.
+pub(crate) async fn retry_experiments(cluster: &Cluster, names: &[String]) -> Result<()> {
+    order(
+        cluster,
+        &cluster::EXPERIMENTS,
+        names,
+        json!({ "status": null }),
+        |name| format!("experiment '{name}' retried\n"),
+    )
+    .await
 }
 
 /// `promote`.
@@ -243,6 +286,27 @@ mod tests {
             [
                 ("PATCH rollouts/web/status".to_owned(), body.clone()),
                 ("PATCH rollouts/web".to_owned(), body)
+            ]
+        );
+    }
+
+    #[tokio::test]
+    async fn orders_to_experiments_and_runs_go_to_the_object() {
+        let (cluster, record) = fake::cluster(|_, body| (200, body.clone()));
+        let names = ["one".to_owned(), "two".to_owned()];
+        terminate_experiments(&cluster, &names[..1]).await.unwrap();
+        retry_experiments(&cluster, &names).await.unwrap();
+        terminate_analysis_runs(&cluster, &names[..1])
+            .await
+            .unwrap();
+        let of = |path: &str, body: Value| (format!("PATCH {path}"), body);
+        assert_eq!(
+            paths(&record),
+            [
+                of("experiments/one", json!({ "spec": { "terminate": true } })),
+                of("experiments/one", json!({ "status": null })),
+                of("experiments/two", json!({ "status": null })),
+                of("analysisruns/one", json!({ "spec": { "terminate": true } })),
             ]
         );
     }

@@ -23,7 +23,7 @@ pub(crate) async fn undo(cluster: &Cluster, args: &UndoArgs) -> Result<()> {
         "the template of {} is in the workload that spec.workloadRef names: undo it there",
         args.name
     );
-    let sets: Vec<&ReplicaSet> = snapshot.sets.iter().map(|set| &set.set).collect();
+    let sets: Vec<&ReplicaSet> = snapshot.owned.replica_sets().collect();
     let set = earlier(&sets, args.to_revision)?;
     let template = without_hash(&set.template);
     if snapshot.rollout.spec.template.as_ref() == Some(&template) {

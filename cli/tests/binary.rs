@@ -88,8 +88,7 @@ fn a_wrong_command_line_ends_with_2_and_says_what_is_right() {
 fn what_the_other_plugin_can_and_this_one_cannot_is_answered() {
     for (args, hint) in [
         (&["dashboard"][..], "get rollout NAME --watch"),
-        (&["create", "-f", "x.yaml"], "kubectl create -f"),
-        (&["list", "experiments"], "kubectl get experiments"),
+        (&["notifications", "template", "get"], "kubectl get events"),
     ] {
         let output = run(args);
         assert_eq!(output.status.code(), Some(1), "{args:?}");
@@ -98,6 +97,25 @@ fn what_the_other_plugin_can_and_this_one_cannot_is_answered() {
             "{args:?}: {}",
             stderr(&output)
         );
+    }
+}
+
+#[test]
+fn every_shell_gets_a_script_that_completes_the_name_that_was_called() {
+    let folder = tempfile::tempdir().unwrap();
+    let argo = argo(folder.path());
+    for shell in ["bash", "zsh", "fish", "powershell"] {
+        for (program, name) in [
+            (Path::new(BINARY), "kubectl-sluice"),
+            (argo.as_path(), "kubectl-argo-rollouts"),
+        ] {
+            let output = run_as(program, &["completion", shell]);
+            assert!(output.status.success(), "{shell}: {}", stderr(&output));
+            let script = stdout(&output);
+            for word in [name, "experiment", "analysisrun", "watch"] {
+                assert!(script.contains(word), "{shell}: {word}");
+            }
+        }
     }
 }
 
@@ -146,6 +164,14 @@ fn an_update_that_goes_well_is_played_to_its_end() {
 #[test]
 fn an_update_that_fails_is_aborted_and_ends_at_weight_0() {
     let output = simulate(&["--fail-from", "10s"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    insta::assert_snapshot!(stdout(&output));
+}
+
+#[test]
+fn routes_have_their_moments_and_an_experiment_is_where_the_run_ends() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/experiment.yaml");
+    let output = run(&["simulate", "-f", &file.display().to_string()]);
     assert!(output.status.success(), "{}", stderr(&output));
     insta::assert_snapshot!(stdout(&output));
 }

@@ -3,10 +3,13 @@
 //! The engine says *what* (a [`Split`]); `sluice-traffic` turns it into edits of router objects and reads back what
 //! those objects say now (an [`ObservedSplit`]). Neither knows the other.
 
+use std::collections::BTreeMap;
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
-use crate::rollout::CanaryStep;
-use crate::rollout::steps::{HeaderRoutingMatch, RouteMatch};
+use crate::rollout::steps::{HeaderRoutingMatch, RouteMatch, StringMatch};
+use crate::rollout::{CanaryStep, CanaryStrategy};
 
 /// The split of traffic that a Rollout wants at one moment.
 ///
@@ -114,6 +117,103 @@ pub fn routes_of(step: &CanaryStep) -> Vec<SplitRoute> {
             kind,
         })
         .collect()
+}
+
+/// The header and mirror routes that the steps of a canary ask for, up to and with the one at `index`, highest priority
+/// first: of the steps that name a route the last one makes it, or takes it away with an empty match.
+#[must_use]
+pub fn routes_after(canary: &CanaryStrategy, index: usize) -> Vec<SplitRoute> {
+    let mut made: BTreeMap<String, SplitRoute> = BTreeMap::new();
+    for step in canary.steps().iter().take(index.saturating_add(1)) {
+        let header = step.set_header_route.as_ref().map(|it| &it.name);
+        let mirror = step.set_mirror_route.as_ref().map(|it| &it.name);
+        for name in header.into_iter().chain(mirror).flatten() {
+            made.remove(name);
+        }
+        made.extend(
+            routes_of(step)
+                .into_iter()
+                .map(|route| (route.name.clone(), route)),
+        );
+    }
+    let routing = canary.traffic_routing.as_ref();
+    routing
+        .and_then(|routing| routing.managed_routes.as_ref())
+        .into_iter()
+        .flatten()
+        .filter_map(|route| made.remove(route.name.as_deref()?))
+        .collect()
+}
+
+/// As in `canary 20 of 100, stable 75, web-2-1-baseline 5, routes beta, shadow`.
+impl fmt::Display for Split {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (canary, max, stable) = (self.canary, self.max, self.stable());
+        write!(f, "canary {canary} of {max}, stable {stable}")?;
+        for WeightedService {
+            service, weight, ..
+        } in &self.additional
+        {
+            write!(f, ", {service} {weight}")?;
+        }
+        let mut before = ", routes ";
+        for route in &self.routes {
+            write!(f, "{before}{}", route.name)?;
+            before = ", ";
+        }
+        Ok(())
+    }
+}
+
+/// As in `beta (header x-beta = yes)` or `shadow (mirrors 25 % of requests with path = /api…)`.
+impl fmt::Display for SplitRoute {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let conditions: Vec<String> = match &self.kind {
+            RouteKind::Header(matches) => matches.iter().map(header).collect(),
+            RouteKind::Mirror { matches, .. } => matches.iter().map(request).collect(),
+        };
+        write!(f, "{} (", self.name)?;
+        match &self.kind {
+            RouteKind::Header(_) => write!(f, "{}", conditions.join(" and "))?,
+            RouteKind::Mirror { percentage, .. } => {
+                let share = percentage.unwrap_or(100);
+                write!(f, "mirrors {share} % of {}", conditions.join(" or "))?;
+            }
+        }
+        f.write_str(")")
+    }
+}
+
+fn header(it: &HeaderRoutingMatch) -> String {
+    let name = it.header_name.as_deref().unwrap_or_default();
+    format!("header {name} {}", value(it.header_value.as_ref()))
+}
+
+/// The conditions of one match of a mirror route; one without any fits all requests.
+fn request(it: &RouteMatch) -> String {
+    let headers = it.headers.iter().flatten();
+    let parts: Vec<String> = [("method", &it.method), ("path", &it.path)]
+        .into_iter()
+        .filter_map(|(what, text)| Some(format!("{what} {}", value(Some(text.as_ref()?)))))
+        .chain(headers.map(|(name, text)| format!("header {name} {}", value(Some(text)))))
+        .collect();
+    if parts.is_empty() {
+        "all requests".to_owned()
+    } else {
+        format!("requests with {}", parts.join(" and "))
+    }
+}
+
+fn value(it: Option<&StringMatch>) -> String {
+    let Some(it) = it else {
+        return "has any value".to_owned();
+    };
+    match (&it.exact, &it.prefix, &it.regex) {
+        (Some(exact), ..) => format!("= {exact}"),
+        (_, Some(prefix), _) => format!("= {prefix}…"),
+        (.., Some(regex)) => format!("~ {regex}"),
+        _ => "has any value".to_owned(),
+    }
 }
 
 /// The header and mirror routes of a Rollout that one router object has.

@@ -6,10 +6,8 @@
 //!   the new revision or that has no available pod. They come back by themselves when it has.
 //! * They are written together with the weights, and a step is done when every router object shows them.
 
-use std::collections::BTreeMap;
-
 use sluice_crds::rollout::RolloutStatus;
-use sluice_crds::split::{SplitRoute, routes_of};
+use sluice_crds::split::{SplitRoute, routes_after};
 
 use crate::draft::Draft;
 use crate::reason::Reason;
@@ -17,30 +15,6 @@ use crate::replicas::{self, available};
 use crate::seen::{Route, Seen};
 use crate::steps::{self, Progress};
 use crate::weight::{CanarySide, canary_side};
-
-/// The routes that the steps ask for, up to and with the one at `index`.
-fn declared(seen: &Seen<'_>, index: usize) -> Vec<SplitRoute> {
-    let mut made: BTreeMap<String, SplitRoute> = BTreeMap::new();
-    for step in seen.steps().iter().take(index.saturating_add(1)) {
-        let header = step.set_header_route.as_ref().map(|it| &it.name);
-        let mirror = step.set_mirror_route.as_ref().map(|it| &it.name);
-        for name in header.into_iter().chain(mirror).flatten() {
-            made.remove(name);
-        }
-        made.extend(
-            routes_of(step)
-                .into_iter()
-                .map(|route| (route.name.clone(), route)),
-        );
-    }
-    let routing = seen.canary.traffic_routing.as_ref();
-    routing
-        .and_then(|routing| routing.managed_routes.as_ref())
-        .into_iter()
-        .flatten()
-        .filter_map(|route| made.remove(route.name.as_deref()?))
-        .collect()
-}
 
 /// The routes that must exist now.
 pub(crate) fn wanted(seen: &Seen<'_>, status: &RolloutStatus, route: &Route) -> Vec<SplitRoute> {
@@ -53,7 +27,7 @@ pub(crate) fn wanted(seen: &Seen<'_>, status: &RolloutStatus, route: &Route) -> 
         let known = route.routes.iter().find(|(_, shown)| shown.intact);
         return known.map_or_else(Vec::new, |(_, shown)| shown.routes.clone());
     }
-    declared(seen, steps::index(status, seen.steps()))
+    routes_after(seen.canary, steps::index(status, seen.steps()))
 }
 
 /// Whether requests may be sent to the canary side apart from its weight.
@@ -82,7 +56,7 @@ pub(crate) fn step(seen: &Seen<'_>, draft: &mut Draft, at: usize) -> Progress {
     let wanted = if empty {
         Vec::new()
     } else {
-        declared(seen, at)
+        routes_after(seen.canary, at)
     };
     if route.shows_routes(&wanted) {
         return Progress::Done;

@@ -1,5 +1,7 @@
 //! A what-if in virtual time: the manifests of a Rollout, one update, and everything that would happen, with its time.
 
+mod routes;
+
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
@@ -153,11 +155,13 @@ fn record(cluster: &mut Cluster, start: Timestamp) -> Result<Timeline, Unanswera
     let mut moments = Vec::new();
     let mut events = cluster.controller.events.len();
     let mut share = seen(cluster).0.map(|_| 0);
+    let mut made = routes::of(cluster);
     let mut measured = BTreeMap::new();
     let mut last_change = start;
     for _ in 0..20_000 {
         let changes = cluster.settle()?;
         let (now_share, new_pods, old_pods) = seen(cluster);
+        let now_made = routes::of(cluster);
         let at = cluster.store.now.duration_since(start);
         let mut note = |what: String, warning: bool| {
             moments.push(Moment {
@@ -179,6 +183,10 @@ fn record(cluster: &mut Cluster, start: Timestamp) -> Result<Timeline, Unanswera
                 to < from,
             );
             share = now_share;
+        }
+        if now_made != made {
+            note(routes::sentence(&now_made), false);
+            made = now_made;
         }
         for (_, event) in cluster.controller.events.iter().skip(events) {
             // The line above says it with the share of the new revision, which a promotion does not take away.

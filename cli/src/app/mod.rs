@@ -14,7 +14,7 @@ use sluice_crds::names;
 
 use crate::args::App;
 use crate::cluster::{self, Cluster};
-use crate::get::snapshot::text;
+use crate::get::owned::text;
 
 /// Carries out `app …`. `anywhere`: no namespace was given, so the Application may be in any.
 pub(crate) async fn run(cluster: &Cluster, anywhere: bool, command: &App) -> Result<ExitCode> {

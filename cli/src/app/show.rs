@@ -9,7 +9,7 @@ use crate::args::Format;
 use crate::cluster::{self, Cluster};
 use crate::get::below::commit;
 use crate::get::header::line;
-use crate::get::snapshot::text;
+use crate::get::owned::text;
 use crate::output;
 
 /// `app list`.

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::read;
 use crate::cluster::{self, Cluster};
-use crate::get::snapshot::text;
+use crate::get::owned::text;
 use crate::output;
 
 /// Attempts at writing while the controller writes too.

@@ -1,10 +1,11 @@
 //! The command line. Names and short forms are those of `kubectl argo rollouts`, so that fingers and scripts go on working.
 //!
-//! One file for each part: [`connection`] (how the cluster is found), [`rollout`], [`app`], [`offline`] (what needs no
-//! cluster).
+//! One file for each part: [`connection`] (how the cluster is found), [`rollout`], [`create`], [`app`], [`offline`] (what
+//! needs no cluster).
 
 mod app;
 mod connection;
+mod create;
 mod offline;
 mod rollout;
 
@@ -12,10 +13,11 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 pub(crate) use app::App;
 pub(crate) use connection::ConnectionArgs;
-pub(crate) use offline::{LintArgs, SimulateArgs, VersionArgs};
+pub(crate) use create::{Create, CreateArgs, CreateRunArgs};
+pub(crate) use offline::{CompletionArgs, LintArgs, Shell, SimulateArgs, VersionArgs};
 pub(crate) use rollout::{
-    Get, GetArgs, List, ListArgs, NamesArgs, PromoteArgs, RestartArgs, Retry, Set, SetImageArgs,
-    StatusArgs, Terminate, UndoArgs,
+    Get, List, ListArgs, NamesArgs, PromoteArgs, RestartArgs, Retry, Set, SetImageArgs, StatusArgs,
+    Terminate, UndoArgs, ViewArgs,
 };
 
 use crate::elsewhere::Rest;
@@ -35,12 +37,15 @@ impl Cli {
     /// Reads the command line of the process under the name by which it was called; ends it with help or a message and
     /// exit code 2 when it is wrong.
     pub(crate) fn read(plugin: Plugin) -> Self {
-        let examples = examples(plugin);
-        let command = Self::command()
-            .name(plugin.program())
-            .bin_name(plugin.usage())
-            .after_help(examples);
+        let command = Self::definition(plugin).bin_name(plugin.usage());
         Self::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit())
+    }
+
+    /// All commands with their flags, under one of the two names.
+    pub(crate) fn definition(plugin: Plugin) -> clap::Command {
+        Self::command()
+            .name(plugin.program())
+            .after_help(examples(plugin))
     }
 }
 
@@ -60,10 +65,10 @@ fn examples(plugin: Plugin) -> String {
 /// What to do.
 #[derive(Subcommand, Debug)]
 pub(crate) enum Command {
-    /// Show a Rollout with its revisions, pods and analyses
+    /// Show a Rollout or an Experiment with its pods and analyses
     #[command(subcommand)]
     Get(Get),
-    /// List Rollouts
+    /// List Rollouts or Experiments
     #[command(subcommand)]
     List(List),
     /// Wait until an update has ended, and say how; for CI
@@ -74,7 +79,7 @@ pub(crate) enum Command {
     Promote(PromoteArgs),
     /// Give an update up: all traffic back to the stable revision
     Abort(NamesArgs),
-    /// Try an aborted update again
+    /// Try an aborted update or an Experiment again
     #[command(subcommand)]
     Retry(Retry),
     /// Go back to an earlier revision
@@ -86,9 +91,11 @@ pub(crate) enum Command {
     /// Change a Rollout
     #[command(subcommand)]
     Set(Set),
-    /// End an analysis
+    /// End an analysis or an Experiment
     #[command(subcommand)]
     Terminate(Terminate),
+    /// Create objects from files, or an AnalysisRun from a template
+    Create(CreateArgs),
     /// Show, compare and sync Applications
     #[command(subcommand)]
     App(App),
@@ -96,20 +103,16 @@ pub(crate) enum Command {
     Simulate(SimulateArgs),
     /// Find mistakes in manifests; needs no cluster
     Lint(LintArgs),
+    /// Print what a shell needs to complete commands and flags; needs no cluster
+    Completion(CompletionArgs),
     /// Print the version
     Version(VersionArgs),
-    /// A command of the other plugin that is done in another way.
-    #[command(hide = true)]
-    Create(Rest),
     /// A command of the other plugin that is done in another way.
     #[command(hide = true)]
     Dashboard(Rest),
     /// A command of the other plugin that is done in another way.
     #[command(hide = true)]
     Notifications(Rest),
-    /// A command of the other plugin that is done in another way.
-    #[command(hide = true)]
-    Completion(Rest),
 }
 
 /// How objects are printed.

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use super::Format;
 
@@ -44,6 +44,26 @@ pub(crate) struct LintArgs {
     /// File or folder with manifests; - for standard input; may be given several times
     #[arg(short = 'f', long = "filename", required = true, num_args = 1.., value_name = "FILE")]
     pub files: Vec<PathBuf>,
+}
+
+/// Arguments of `completion`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+bash: source <(kubectl-sluice completion bash), in ~/.bashrc; zsh: kubectl-sluice completion zsh > \
+\"${fpath[1]}/_kubectl-sluice\"; fish: kubectl-sluice completion fish | source; powershell: kubectl-sluice completion \
+powershell | Out-String | Invoke-Expression. The name under which the program is called is the one that is completed.")]
+pub(crate) struct CompletionArgs {
+    /// The shell
+    pub shell: Shell,
+}
+
+/// A shell whose commands can be completed.
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shell {
+    Bash,
+    Zsh,
+    Fish,
+    Powershell,
 }
 
 /// Arguments of `version`.

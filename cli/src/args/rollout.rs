@@ -1,27 +1,35 @@
-//! Arguments of the commands about Rollouts.
+//! Arguments of the commands about Rollouts, and about their Experiments and AnalysisRuns.
 
 use clap::{ArgAction, Args, Subcommand};
 
 use super::{Format, seconds};
-use crate::elsewhere::Rest;
 
 /// `get`.
 #[derive(Subcommand, Debug)]
 pub(crate) enum Get {
     /// A Rollout: header, tree, and what it waits for
     #[command(visible_aliases = ["ro", "rollouts"])]
-    Rollout(GetArgs),
-    /// Experiments are left to kubectl.
-    #[command(hide = true, aliases = ["exp", "experiments"])]
-    Experiment(Rest),
+    Rollout {
+        /// Name of the Rollout
+        #[arg(value_name = "ROLLOUT_NAME")]
+        name: String,
+        #[command(flatten)]
+        view: ViewArgs,
+    },
+    /// An Experiment: header, tree, and what it waits for
+    #[command(visible_aliases = ["exp", "experiments"])]
+    Experiment {
+        /// Name of the Experiment
+        #[arg(value_name = "EXPERIMENT_NAME")]
+        name: String,
+        #[command(flatten)]
+        view: ViewArgs,
+    },
 }
 
-/// Arguments of `get rollout`.
+/// How `get` shows an object.
 #[derive(Args, Debug)]
-pub(crate) struct GetArgs {
-    /// Name of the Rollout
-    #[arg(value_name = "ROLLOUT_NAME")]
-    pub name: String,
+pub(crate) struct ViewArgs {
     /// Show every change until interrupted
     #[arg(short, long)]
     pub watch: bool,
@@ -39,12 +47,12 @@ pub(crate) enum List {
     /// Rollouts
     #[command(visible_aliases = ["ro", "rollout"])]
     Rollouts(ListArgs),
-    /// Experiments are left to kubectl.
-    #[command(hide = true, aliases = ["exp", "experiment"])]
-    Experiments(Rest),
+    /// Experiments
+    #[command(visible_aliases = ["exp", "experiment"])]
+    Experiments(ListArgs),
 }
 
-/// Arguments of `list rollouts`.
+/// Arguments of `list`.
 #[derive(Args, Debug)]
 pub(crate) struct ListArgs {
     /// Of all namespaces
@@ -113,9 +121,17 @@ pub(crate) enum Retry {
     /// An aborted Rollout
     #[command(visible_aliases = ["ro", "rollouts"])]
     Rollout(NamesArgs),
-    /// Experiments are left to kubectl.
-    #[command(hide = true, aliases = ["exp", "experiments"])]
-    Experiment(Rest),
+    /// An Experiment: from its beginning
+    #[command(visible_aliases = ["exp", "experiments"])]
+    Experiment(ExperimentsArgs),
+}
+
+/// Experiments by name.
+#[derive(Args, Debug)]
+pub(crate) struct ExperimentsArgs {
+    /// Names of the Experiments
+    #[arg(required = true, value_name = "EXPERIMENT_NAME")]
+    pub names: Vec<String>,
 }
 
 /// Arguments of `undo`.
@@ -168,7 +184,7 @@ pub(crate) enum Terminate {
         #[arg(required = true, value_name = "ANALYSISRUN_NAME")]
         names: Vec<String>,
     },
-    /// Experiments are left to kubectl.
-    #[command(hide = true, aliases = ["exp", "experiments"])]
-    Experiment(Rest),
+    /// An Experiment
+    #[command(visible_aliases = ["exp", "experiments"])]
+    Experiment(ExperimentsArgs),
 }

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::cluster::{self, Cluster};
 use crate::failure;
-use crate::get::snapshot::text;
+use crate::get::owned::text;
 
 /// How long a controller is waited for.
 const PATIENCE: Duration = Duration::from_secs(3);

@@ -4,6 +4,7 @@
 //! controller remembers of its decisions is read from it if the API server lets us through ([`decisions`]).
 
 mod decisions;
+mod effect;
 mod text;
 
 use anyhow::Result;
@@ -13,7 +14,8 @@ use serde_json::Value;
 
 use crate::cluster::{self, Cluster};
 use crate::failure;
-use crate::get::{read, snapshot};
+use crate::get::owned::text;
+use crate::get::read;
 use crate::invocation::Plugin;
 use crate::output;
 use text::View;
@@ -49,7 +51,7 @@ fn when(event: &Value) -> String {
         "/metadata/creationTimestamp",
     ]
     .iter()
-    .map(|pointer| snapshot::text(event, pointer))
+    .map(|pointer| text(event, pointer))
     .find(|text| !text.is_empty())
     .unwrap_or_default()
     .to_owned()

@@ -3,12 +3,15 @@
 use jiff::Timestamp;
 use serde_json::Value;
 use sluice_crds::rollout::Rollout;
-use sluice_rollout::{Effect, Plan};
+use sluice_rollout::Plan;
 
 use super::decisions::Log;
+use super::effect;
 use super::when;
 use crate::get::age::{age, moment, short};
-use crate::get::snapshot::{Snapshot, text};
+use crate::get::experiment::ExperimentView;
+use crate::get::owned::text;
+use crate::get::snapshot::Snapshot;
 use crate::get::{below, decision, forecast, measured, roles, status, weights};
 
 /// Events that are shown.
@@ -39,7 +42,7 @@ impl View<'_> {
             "{name}: {}\n",
             decision::sentence(snapshot, plan.as_ref(), now)
         );
-        section(&mut out, "Steps", steps(rollout, now));
+        section(&mut out, "Steps", steps(snapshot, now));
         section(&mut out, "Rests on", rests_on(snapshot));
         section(&mut out, "Comes next", self.next(plan.as_ref(), now));
         section(&mut out, "Conditions", conditions(rollout, now));
@@ -53,17 +56,17 @@ impl View<'_> {
         let mut lines = Vec::new();
         if let Some(plan) = plan {
             for effect in &plan.effects {
-                lines.push(format!("now: {}", effect_text(effect)));
+                lines.push(format!("now: {}", effect::text(effect)));
             }
             if !plan.effects.is_empty() {
                 lines.push("(a running controller does that within moments)".to_owned());
             }
         }
-        if let Some(forecast) = forecast::of(rollout, now) {
-            if let Some(until) = forecast.pause_ends.filter(|until| *until > now) {
+        if let Some(forecast) = forecast::of(self.snapshot, now) {
+            if let Some((what, until)) = forecast.ends.filter(|(_, until)| *until > now) {
                 let left = short(until.duration_since(now));
                 lines.push(format!(
-                    "{}: the pause ends (in {left})",
+                    "{}: the {what} ends (in {left})",
                     moment(until, now)
                 ));
             }
@@ -173,7 +176,8 @@ fn section(out: &mut String, title: &str, lines: Vec<String>) {
     }
 }
 
-fn steps(rollout: &Rollout, now: Timestamp) -> Vec<String> {
+fn steps(snapshot: &Snapshot, now: Timestamp) -> Vec<String> {
+    let rollout = &snapshot.rollout;
     let Some(canary) = rollout.spec.canary() else {
         return Vec::new();
     };
@@ -191,7 +195,7 @@ fn steps(rollout: &Rollout, now: Timestamp) -> Vec<String> {
         };
         let mut line = format!("{mark} {}  {}", index + 1, forecast::step_text(step));
         if Some(index) == current
-            && let Some(until) = forecast::pause_end(rollout)
+            && let Some((_, until)) = forecast::end(snapshot)
             && until > now
         {
             line += &format!(" (ends {})", moment(until, now));
@@ -210,10 +214,10 @@ fn rests_on(snapshot: &Snapshot) -> Vec<String> {
         format!(": {message}")
     };
     lines.push(format!("phase {phase}{message}"));
-    if let Some(traffic) = below::traffic(snapshot) {
+    for traffic in below::traffic(snapshot) {
         lines.push(format!("traffic {traffic}"));
     }
-    for set in snapshot.sets.iter().map(|set| &set.set) {
+    for set in snapshot.owned.replica_sets() {
         if set.replicas == 0 && set.current == 0 {
             continue;
         }
@@ -234,6 +238,9 @@ fn rests_on(snapshot: &Snapshot) -> Vec<String> {
             set.available,
             set.replicas
         ));
+    }
+    if let Some(view) = snapshot.current_experiment() {
+        lines.extend(experiment(view));
     }
     for run in snapshot.current_runs() {
         let state = run.status.clone().unwrap_or_default();
@@ -265,6 +272,24 @@ fn rests_on(snapshot: &Snapshot) -> Vec<String> {
     lines
 }
 
+/// Phase and message of an Experiment, and the pods of its templates.
+fn experiment(view: &ExperimentView) -> Vec<String> {
+    let state = view.state();
+    let message = match state.message.as_str() {
+        "" => String::new(),
+        message => format!(": {message}"),
+    };
+    let mut lines = vec![format!("{} is {}{message}", view.name(), state.phase)];
+    for set in view.owned.replica_sets() {
+        let template = roles::template_tag(set).unwrap_or_default();
+        lines.push(format!(
+            "  {} ({template}): {} of {} pods available",
+            set.name, set.available, set.replicas
+        ));
+    }
+    lines
+}
+
 fn conditions(rollout: &Rollout, now: Timestamp) -> Vec<String> {
     let conditions = rollout
         .status
@@ -284,65 +309,6 @@ fn conditions(rollout: &Rollout, now: Timestamp) -> Vec<String> {
             )
         })
         .collect()
-}
-
-/// What an effect does, for a person.
-fn effect_text(effect: &Effect) -> String {
-    match effect {
-        Effect::SetReplicas { replicas } => format!("spec.replicas becomes {replicas}"),
-        Effect::AnnotateRollout { .. } => "the Rollout's annotations change".to_owned(),
-        Effect::CreateReplicaSet(set) => format!("ReplicaSet {} is made", set.name),
-        Effect::ScaleReplicaSet { name, from, to, .. } if from == to => {
-            format!("ReplicaSet {name} changes")
-        }
-        Effect::ScaleReplicaSet { name, from, to, .. } => {
-            format!("{name} goes from {from} to {to} pods")
-        }
-        Effect::UpdateReplicaSet {
-            name,
-            adopt: Some(_),
-            ..
-        } => format!("ReplicaSet {name} is taken over"),
-        Effect::UpdateReplicaSet { name, .. } => format!("ReplicaSet {name} changes"),
-        Effect::DeleteReplicaSet { name, .. } => format!("ReplicaSet {name} is deleted"),
-        Effect::PatchPod { name, .. } => format!("Pod {name} gets the metadata of its role"),
-        Effect::EvictPod { name, .. } => format!("Pod {name} is evicted"),
-        Effect::ScaleWorkload { name, from, to, .. } => {
-            format!("Deployment {name} goes from {from} to {to} pods")
-        }
-        Effect::SelectPods {
-            service,
-            hash: Some(hash),
-            ..
-        } => {
-            format!("Service {service} points at revision {hash}")
-        }
-        Effect::SelectPods {
-            service,
-            hash: None,
-            ..
-        } => format!("Service {service} points at all pods"),
-        Effect::SetTraffic(split) => {
-            format!(
-                "the routers are told: canary {} of {}",
-                split.canary, split.max
-            )
-        }
-        Effect::CreateAnalysisRun(run) => {
-            format!(
-                "AnalysisRun {} begins",
-                run.metadata.name.as_deref().unwrap_or_default()
-            )
-        }
-        Effect::TerminateAnalysisRun { name } => format!("AnalysisRun {name} is ended"),
-        Effect::DeleteAnalysisRun { name, .. } => format!("AnalysisRun {name} is deleted"),
-        Effect::CreateExperiment(experiment) => {
-            let name = experiment.metadata.name.as_deref().unwrap_or_default();
-            format!("Experiment {name} begins")
-        }
-        Effect::TerminateExperiment { name } => format!("Experiment {name} is ended"),
-        Effect::DeleteExperiment { name, .. } => format!("Experiment {name} is deleted"),
-    }
 }
 
 #[cfg(test)]

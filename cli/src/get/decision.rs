@@ -6,20 +6,16 @@ use jiff::{SignedDuration, Timestamp};
 use sluice_rollout::{Plan, Reason};
 
 use super::age::{moment, short};
+use super::experiment::{ExperimentView, view};
 use super::snapshot::Snapshot;
 use super::status;
 
-/// The sentence.
+/// The sentence about a Rollout.
 pub(crate) fn sentence(snapshot: &Snapshot, plan: Option<&Plan>, now: Timestamp) -> String {
     let rollout = &snapshot.rollout;
     let state = rollout.status.clone().unwrap_or_default();
     let (phase, message) = status::of(rollout);
-    let reasons: Vec<String> = plan
-        .into_iter()
-        .flat_map(|plan| &plan.reasons)
-        .filter(|reason| !matches!(reason, Reason::Settled))
-        .map(|reason| reason_text(reason, now))
-        .collect();
+    let reasons = plan.map_or_else(Vec::new, |plan| texts(&plan.reasons, now));
     if state.aborted() {
         let cause = state
             .condition("Progressing")
@@ -43,6 +39,30 @@ pub(crate) fn sentence(snapshot: &Snapshot, plan: Option<&Plan>, now: Timestamp)
     }
 }
 
+/// The sentence about an Experiment.
+pub(crate) fn of_experiment(view: &ExperimentView, now: Timestamp) -> String {
+    let plan = view.plan(now);
+    let reasons = plan.map_or_else(Vec::new, |plan| texts(&plan.reasons, now));
+    let state = view.state();
+    let phase = state.phase.to_lowercase();
+    let mut parts = Vec::new();
+    if view::is_over(&view.experiment) || reasons.is_empty() {
+        parts.push(match state.message.as_str() {
+            "" => phase,
+            message => format!("{phase}: {message}"),
+        });
+    }
+    parts.extend(reasons);
+    parts.join("; ")
+}
+
+fn texts(reasons: &[Reason], now: Timestamp) -> Vec<String> {
+    let said = reasons
+        .iter()
+        .filter(|reason| !matches!(reason, Reason::Settled));
+    said.map(|reason| reason_text(reason, now)).collect()
+}
+
 fn reason_text(reason: &Reason, now: Timestamp) -> String {
     match reason {
         Reason::PausedUntil { step, until } => {
@@ -56,6 +76,14 @@ fn reason_text(reason: &Reason, now: Timestamp) -> String {
         }
         Reason::PausedForPerson { reason } => {
             format!("paused ({reason}) until somebody promotes or aborts")
+        }
+        Reason::ExperimentRuns { until } => {
+            let left = until.duration_since(now).max(SignedDuration::ZERO);
+            let until = moment(*until, now);
+            format!(
+                "the experiment runs for another {}, until {until}",
+                short(left)
+            )
         }
         Reason::ScaleDownDelayed { replica_set, until } => {
             let left = until.duration_since(now).max(SignedDuration::ZERO);

@@ -3,15 +3,21 @@
 use jiff::{SignedDuration, Timestamp};
 use sluice_crds::duration;
 use sluice_crds::rollout::Rollout;
-use sluice_crds::rollout::steps::{CanaryStep, StepKind};
+use sluice_crds::rollout::steps::{
+    CanaryStep, ExperimentStep, ExperimentStepTemplate, Pause, PluginStep, SetCanaryScale, StepKind,
+};
+use sluice_crds::split;
 
+use super::age::short;
+use super::experiment::view;
+use super::snapshot::Snapshot;
 use super::weights;
 
 /// What comes next.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Forecast {
-    /// End of the timed pause that is under way.
-    pub pause_ends: Option<Timestamp>,
+    /// What lasts for a known time now, the pause or the experiment, and its end.
+    pub ends: Option<(&'static str, Timestamp)>,
     /// The step after the current one, in words.
     pub then: String,
     /// The end.
@@ -21,7 +27,7 @@ pub(crate) struct Forecast {
 /// When an update is over.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum End {
-    /// Not before: all timed pauses that are left have to pass.
+    /// Not before: all timed pauses and experiments that are left have to pass.
     NotBefore(Timestamp),
     /// It will wait for a person at the step with this number, counted from 1.
     Person(usize),
@@ -30,7 +36,8 @@ pub(crate) enum End {
 }
 
 /// Looks ahead; `None` when no update is under way.
-pub(crate) fn of(rollout: &Rollout, now: Timestamp) -> Option<Forecast> {
+pub(crate) fn of(snapshot: &Snapshot, now: Timestamp) -> Option<Forecast> {
+    let rollout = &snapshot.rollout;
     let status = rollout.status.as_ref()?;
     let under_way = status.stable_rs.is_some() && status.stable_rs != status.current_pod_hash;
     if !under_way || status.aborted() {
@@ -38,23 +45,21 @@ pub(crate) fn of(rollout: &Rollout, now: Timestamp) -> Option<Forecast> {
     }
     let steps = rollout.spec.canary()?.steps();
     let current = weights::current_step(rollout)?;
-    let pause_ends = pause_end(rollout);
-    let mut at = pause_ends.unwrap_or(now).max(now);
-    let mut waits = pause_ends.is_some();
+    let ends = end(snapshot);
+    let mut at = ends.map_or(now, |(_, at)| at).max(now);
+    let mut waits = ends.is_some();
     let mut person = None;
     for (index, step) in steps.iter().enumerate().skip(current) {
-        let Some(StepKind::Pause(pause)) = step.kind() else {
-            continue;
-        };
-        if index == current && pause_ends.is_some() {
+        if index == current && ends.is_some() {
             continue;
         }
-        match pause.duration.as_ref().map(duration::parse_int_or_string) {
-            Some(Ok(length)) => {
+        match (step.kind(), length(step)) {
+            (_, Some(length)) => {
                 at = at.checked_add(length).unwrap_or(at);
                 waits = true;
             }
-            _ => person = person.or(Some(index + 1)),
+            (Some(StepKind::Pause(_)), None) => person = person.or(Some(index + 1)),
+            _ => {}
         }
     }
     let end = match person {
@@ -65,46 +70,113 @@ pub(crate) fn of(rollout: &Rollout, now: Timestamp) -> Option<Forecast> {
     let then = steps
         .get(current + 1)
         .map_or_else(|| "the promotion".to_owned(), step_text);
-    Some(Forecast {
-        pause_ends,
-        then,
-        end,
-    })
+    Some(Forecast { ends, then, end })
+}
+
+/// How long a step lasts at least, when it says so.
+fn length(step: &CanaryStep) -> Option<SignedDuration> {
+    match step.kind()? {
+        StepKind::Pause(pause) => duration::parse_int_or_string(pause.duration.as_ref()?).ok(),
+        StepKind::Experiment(step) => duration::parse(step.duration.as_deref()?).ok(),
+        _ => None,
+    }
+}
+
+/// What lasts for a known time at the current step, and its end.
+pub(crate) fn end(snapshot: &Snapshot) -> Option<(&'static str, Timestamp)> {
+    let experiment = snapshot.current_experiment();
+    pause_end(&snapshot.rollout)
+        .map(|at| ("pause", at))
+        .or_else(|| Some(("experiment", view::ends(&experiment?.experiment)?)))
 }
 
 /// When the timed pause at the current step ends.
-pub(crate) fn pause_end(rollout: &Rollout) -> Option<Timestamp> {
+fn pause_end(rollout: &Rollout) -> Option<Timestamp> {
     let status = rollout.status.as_ref()?;
-    let index = weights::current_step(rollout)?;
-    let Some(StepKind::Pause(pause)) = rollout.spec.canary()?.steps().get(index)?.kind() else {
+    let step = rollout
+        .spec
+        .canary()?
+        .steps()
+        .get(weights::current_step(rollout)?)?;
+    let Some(StepKind::Pause(_)) = step.kind() else {
         return None;
     };
     let mut conditions = status.pause_conditions.iter().flatten();
     let condition = conditions.find(|condition| condition.reason == "CanaryPauseStep")?;
     let began = condition.start_time.as_ref()?.0;
-    let length: SignedDuration = duration::parse_int_or_string(pause.duration.as_ref()?).ok()?;
-    began.checked_add(length).ok()
+    began.checked_add(length(step)?).ok()
 }
 
 /// A step in words.
 pub(crate) fn step_text(step: &CanaryStep) -> String {
-    match step.kind() {
-        Some(StepKind::SetWeight(weight)) => format!("setWeight {weight}"),
-        Some(StepKind::Pause(pause)) => {
-            match pause.duration.as_ref().map(duration::parse_int_or_string) {
-                None => "pause until somebody promotes".to_owned(),
-                Some(Ok(length)) => format!("pause {}", super::age::short(length)),
-                Some(Err(error)) => format!("pause ({error})"),
-            }
-        }
-        Some(StepKind::Analysis(analysis)) => {
+    let Some(kind) = step.kind() else {
+        return "a step that cannot be read".to_owned();
+    };
+    let what = match kind {
+        StepKind::SetWeight(weight) => weight.to_string(),
+        StepKind::Pause(pause) => pause_text(pause),
+        StepKind::SetCanaryScale(scale) => scale_text(scale),
+        StepKind::SetHeaderRoute(route) => route_text(step, route.name.as_deref()),
+        StepKind::SetMirrorRoute(route) => route_text(step, route.name.as_deref()),
+        StepKind::Experiment(experiment) => experiment_text(experiment),
+        StepKind::Analysis(analysis) => {
             let templates = analysis.templates.iter().flatten();
             let names: Vec<&str> = templates
                 .filter_map(|one| one.template_name.as_deref())
                 .collect();
-            format!("analysis {}", names.join(", "))
+            names.join(", ")
         }
-        Some(other) => other.key().to_owned(),
-        None => "a step that cannot be read".to_owned(),
+        StepKind::Plugin(PluginStep { name, .. }) => name.clone(),
+    };
+    format!("{} {what}", kind.key())
+}
+
+fn pause_text(pause: &Pause) -> String {
+    match pause.duration.as_ref().map(duration::parse_int_or_string) {
+        None => "until somebody promotes".to_owned(),
+        Some(Ok(length)) => short(length),
+        Some(Err(error)) => format!("({error})"),
     }
+}
+
+fn scale_text(scale: &SetCanaryScale) -> String {
+    match (scale.replicas, scale.weight) {
+        (Some(replicas), _) => format!("{replicas} pods"),
+        (None, Some(weight)) => format!("{weight} % of the pods"),
+        (None, None) => "as the traffic".to_owned(),
+    }
+}
+
+/// What a header or mirror step makes, or that it takes its route away.
+fn route_text(step: &CanaryStep, name: Option<&str>) -> String {
+    let made: Vec<String> = split::routes_of(step)
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    if made.is_empty() {
+        format!("takes {} away", name.unwrap_or_default())
+    } else {
+        made.join(", ")
+    }
+}
+
+/// Templates with their weights, analyses, and how long it runs.
+fn experiment_text(step: &ExperimentStep) -> String {
+    let template = |it: &ExperimentStepTemplate| match it.weight {
+        Some(weight) => format!("{} with {weight} %", it.name),
+        None => it.name.clone(),
+    };
+    let templates = step.templates.iter().flatten().map(template);
+    let mut out = templates.collect::<Vec<_>>().join(", ");
+    match step.duration.as_deref().map(duration::parse) {
+        None => out += " until its analyses end",
+        Some(Ok(length)) => out += &format!(" for {}", short(length)),
+        Some(Err(error)) => out += &format!(" ({error})"),
+    }
+    let analyses = step.analyses.iter().flatten();
+    let analyses: Vec<&str> = analyses.map(|it| it.name.as_str()).collect();
+    if !analyses.is_empty() {
+        out += &format!(", measured by {}", analyses.join(", "));
+    }
+    out
 }

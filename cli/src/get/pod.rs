@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::snapshot::text;
+use super::owned::text;
 
 /// How a pod is.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,16 +2,21 @@
 //!
 //! A person who may not read all of it still sees the rest: what is missing becomes an [`Unread`].
 
+use std::collections::BTreeSet;
+
 use anyhow::{Context, Result};
 use futures::future::{join_all, join3, join4};
 use kube::api::ListParams;
 use kube::core::Selector;
 use serde_json::Value;
+use sluice_crds::LabelSelector;
 use sluice_crds::decode;
+use sluice_crds::experiment::Experiment;
 use sluice_crds::names;
-use sluice_crds::rollout::{CanaryStep, Rollout};
+use sluice_crds::rollout::Rollout;
 
-use super::snapshot::{self, Snapshot, Unread, application_of};
+use super::owned::{Unread, text};
+use super::snapshot::{self, Snapshot, application_of};
 use crate::cluster::{self, Cluster, Kind};
 use crate::failure;
 
@@ -23,35 +28,28 @@ use crate::failure;
 pub(crate) async fn read(cluster: &Cluster, name: &str) -> Result<Snapshot> {
     let object = cluster.get(&cluster::ROLLOUTS, name).await?;
     let rollout = decode(cluster, name, &object)?;
-    let below = below(&rollout);
-    let runs = ListParams::default().labels(names::POD_TEMPLATE_HASH);
-    let decides = true;
-    let made_by_steps = |step: &CanaryStep| step.experiment.is_some();
-    let steps = rollout
-        .spec
-        .canary()
-        .into_iter()
-        .flat_map(|canary| canary.steps());
-    let experiments = if steps.into_iter().any(made_by_steps) {
-        several(
-            cluster,
-            &cluster::EXPERIMENTS,
-            &ListParams::default(),
-            decides,
-        )
-        .await
+    let experiments = if has_experiments(&rollout) {
+        several(cluster, &cluster::EXPERIMENTS, &[None], true).await
     } else {
         Part::default()
     };
+    let below = below(&rollout, &decoded(&experiments.0));
+    let decides = true;
+    let runs = [runs(&rollout)];
     let (sets, pods, runs, services) = join4(
         several(cluster, &cluster::REPLICA_SETS, &below, decides),
         several(cluster, &cluster::PODS, &below, !decides),
         several(cluster, &cluster::ANALYSIS_RUNS, &runs, decides),
-        services(cluster, &rollout),
+        services(cluster, rollout.spec.service_names()),
     )
     .await;
     let (templates, routes, application) = join3(
-        templates(cluster, &rollout),
+        async {
+            match rollout.spec.analysis_templates().next() {
+                Some(_) => templates(cluster).await,
+                None => Part::default(),
+            }
+        },
         routes(cluster, &rollout),
         application(cluster, &rollout),
     )
@@ -100,24 +98,120 @@ fn decode(cluster: &Cluster, name: &str, object: &Value) -> Result<Rollout> {
         .with_context(|| format!("Rollout {}/{name} cannot be read", cluster.namespace))
 }
 
-/// Selects what a Rollout's selector selects.
-pub(super) fn below(rollout: &Rollout) -> ListParams {
-    match rollout.spec.selector.clone().map(Selector::try_from) {
-        Some(Ok(selector)) => ListParams::default().labels_from(&selector),
-        _ => ListParams::default(),
-    }
+/// Whether the Rollout makes Experiments, or made the present one.
+pub(super) fn has_experiments(rollout: &Rollout) -> bool {
+    let canary = rollout.spec.canary();
+    let mut steps = canary.into_iter().flat_map(|canary| canary.steps());
+    let status = rollout.status.as_ref().and_then(|it| it.canary.as_ref());
+    steps.any(|step| step.experiment.is_some())
+        || status.is_some_and(|status| status.current_experiment.is_some())
 }
 
-type Part = (Vec<Value>, Vec<Unread>);
-
-async fn several(cluster: &Cluster, kind: &Kind, parameters: &ListParams, decides: bool) -> Part {
-    match cluster.list(kind, parameters).await {
-        Ok(objects) => (objects, Vec::new()),
-        Err(error) => (Vec::new(), vec![unread(&kind.name(), &error, decides)]),
-    }
+/// Label selectors of the ReplicaSets and pods of a Rollout, and of those that its Experiments have and will have. A
+/// `None` selects everything.
+pub(super) fn below(rollout: &Rollout, experiments: &[Experiment]) -> Vec<Option<String>> {
+    let spec = &rollout.spec;
+    let base = spec.selector.as_ref();
+    let steps = spec.canary().into_iter().flat_map(|canary| canary.steps());
+    let made = steps
+        .filter_map(|step| step.experiment.as_ref()?.templates.as_ref())
+        .flatten()
+        .map(|template| {
+            let mut selector = template.selector.clone().or_else(|| spec.selector.clone());
+            let labels = template.metadata.as_ref().and_then(|it| it.labels.clone());
+            if let Some(selector) = &mut selector {
+                let all = selector.match_labels.get_or_insert_default();
+                all.extend(labels.into_iter().flatten());
+            }
+            selector
+        });
+    let of_experiments = experiments
+        .iter()
+        .flat_map(|experiment| experiment.spec.templates.iter().flatten())
+        .map(|template| template.selector.clone());
+    let others = made
+        .chain(of_experiments)
+        .filter(|selector| !is_narrower(selector.as_ref(), base));
+    unique(std::iter::once(base.cloned()).chain(others))
 }
 
-fn unread(what: &str, error: &kube::Error, decides: bool) -> Unread {
+/// Whether all that a selector selects is selected by another one, as far as their labels show.
+fn is_narrower(selector: Option<&LabelSelector>, other: Option<&LabelSelector>) -> bool {
+    let (Some(selector), Some(other)) = (selector, other) else {
+        return other.is_none();
+    };
+    let labels = |it: &LabelSelector| it.match_labels.clone().unwrap_or_default();
+    let own = labels(selector);
+    other.match_expressions.is_none()
+        && labels(other)
+            .iter()
+            .all(|(key, value)| own.get(key) == Some(value))
+}
+
+/// Selectors as the API server takes them, each once; all of them are one if one selects everything.
+pub(super) fn unique(
+    selectors: impl Iterator<Item = Option<LabelSelector>>,
+) -> Vec<Option<String>> {
+    let texts: BTreeSet<Option<String>> = selectors
+        .map(|selector| match selector.map(Selector::try_from) {
+            Some(Ok(selector)) => ListParams::default().labels_from(&selector).label_selector,
+            _ => None,
+        })
+        .collect();
+    if texts.contains(&None) {
+        return vec![None];
+    }
+    texts.into_iter().collect()
+}
+
+/// Label selector of the AnalysisRuns of a Rollout and of its Experiments, whose runs have no label that could be
+/// asked for.
+pub(super) fn runs(rollout: &Rollout) -> Option<String> {
+    (!has_experiments(rollout)).then(|| names::POD_TEMPLATE_HASH.to_owned())
+}
+
+/// Experiments that can be decoded.
+fn decoded(objects: &[Value]) -> Vec<Experiment> {
+    let experiments = objects.iter().map(decode::decode);
+    experiments.filter_map(Result::ok).collect()
+}
+
+/// Objects, and what could not be read.
+pub(super) type Part = (Vec<Value>, Vec<Unread>);
+
+/// The objects of a kind that one of the label selectors selects, each once.
+pub(super) async fn several(
+    cluster: &Cluster,
+    kind: &Kind,
+    selectors: &[Option<String>],
+    decides: bool,
+) -> Part {
+    let found = join_all(selectors.iter().map(|selector| async move {
+        let parameters = ListParams {
+            label_selector: selector.clone(),
+            ..ListParams::default()
+        };
+        cluster.list(kind, &parameters).await
+    }))
+    .await;
+    let mut part = Part::default();
+    let mut known = BTreeSet::new();
+    for found in found {
+        match found {
+            Ok(objects) => part.0.extend(
+                objects
+                    .into_iter()
+                    .filter(|object| known.insert(text(object, "/metadata/name").to_owned())),
+            ),
+            Err(error) => {
+                part.1 = vec![unread(&kind.name(), &error, decides)];
+            }
+        }
+    }
+    part
+}
+
+pub(super) fn unread(what: &str, error: &kube::Error, decides: bool) -> Unread {
     Unread {
         what: what.to_owned(),
         why: failure::of_client(error),
@@ -125,12 +219,15 @@ fn unread(what: &str, error: &kube::Error, decides: bool) -> Unread {
     }
 }
 
-/// The Services that the strategy names.
-async fn services(cluster: &Cluster, rollout: &Rollout) -> Part {
-    let named = rollout.spec.service_names();
+/// The Services with these names.
+pub(super) async fn services(
+    cluster: &Cluster,
+    names: impl IntoIterator<Item = impl AsRef<str>>,
+) -> Part {
+    let named: Vec<_> = names.into_iter().collect();
     let api = cluster.api(&cluster::SERVICES);
     let mut part = Part::default();
-    let found = join_all(named.iter().map(|name| api.get_opt(name))).await;
+    let found = join_all(named.iter().map(|name| api.get_opt(name.as_ref()))).await;
     for (name, found) in named.iter().zip(found) {
         match found {
             Ok(service) => part
@@ -138,19 +235,16 @@ async fn services(cluster: &Cluster, rollout: &Rollout) -> Part {
                 .extend(service.and_then(|found| serde_json::to_value(found).ok())),
             Err(error) => part
                 .1
-                .push(unread(&format!("Service {name}"), &error, true)),
+                .push(unread(&format!("Service {}", name.as_ref()), &error, true)),
         }
     }
     part
 }
 
-/// The templates of the namespace, and those of the cluster if the Rollout names one; nothing without analysis.
-async fn templates(cluster: &Cluster, rollout: &Rollout) -> Part {
-    if rollout.spec.analysis_templates().next().is_none() {
-        return Part::default();
-    }
+/// The analysis templates of the namespace, and those of the cluster.
+pub(crate) async fn templates(cluster: &Cluster) -> Part {
     let all = ListParams::default();
-    let mut part = several(cluster, &cluster::ANALYSIS_TEMPLATES, &all, true).await;
+    let mut part = several(cluster, &cluster::ANALYSIS_TEMPLATES, &[None], true).await;
     // A template of the namespace may name one of the cluster.
     match cluster
         .list_everywhere(&cluster::CLUSTER_ANALYSIS_TEMPLATES, &all)
@@ -243,7 +337,7 @@ mod tests {
             }
         });
         let snapshot = read(&cluster, "web").await.unwrap();
-        assert_eq!(snapshot.sets.len(), 2);
+        assert_eq!(snapshot.owned.sets.len(), 2);
         assert_eq!(snapshot.routes.len(), 1);
         assert!(snapshot.application.is_some());
         assert_eq!(snapshot.unread.len(), 1);

@@ -1,5 +1,6 @@
 //! What a ReplicaSet is to its Rollout, in the words of the API.
 
+use sluice_crds::names;
 use sluice_crds::rollout::Rollout;
 use sluice_rollout::ReplicaSet;
 
@@ -43,6 +44,12 @@ pub(crate) fn of(rollout: &Rollout, set: &ReplicaSet) -> Vec<&'static str> {
         }
     }
     roles
+}
+
+/// What a ReplicaSet is to its Experiment: the name of its template, behind the icon of experiments.
+pub(crate) fn template_tag(set: &ReplicaSet) -> Option<String> {
+    let template = set.annotations.get(names::EXPERIMENT_TEMPLATE)?;
+    Some(format!("Σ:{template}"))
 }
 
 /// The colour of a role.

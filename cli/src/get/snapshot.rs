@@ -4,12 +4,11 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use kube::core::{Selector, SelectorExt};
 use serde_json::Value;
 use sluice_analysis::template::Templates;
 use sluice_crds::ObjectMeta;
-use sluice_crds::analysis::{
-    AnalysisRun, AnalysisRunStatus, AnalysisTemplate, ClusterAnalysisTemplate,
-};
+use sluice_crds::analysis::{AnalysisRun, AnalysisTemplate, ClusterAnalysisTemplate};
 use sluice_crds::decode::{self, DecodeError};
 use sluice_crds::experiment::Experiment;
 use sluice_crds::names;
@@ -17,39 +16,19 @@ use sluice_crds::rollout::Rollout;
 use sluice_rollout::{Plan, Pod, ReplicaSet, Service, Settings, World};
 use sluice_traffic::ObjectRef;
 
-/// A ReplicaSet, and whether its status belongs to its spec.
-pub(crate) struct Set {
-    /// The set.
-    pub set: ReplicaSet,
-    /// Whether `status.observedGeneration` has caught up.
-    pub observed: bool,
-}
-
-/// Something that could not be read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Unread {
-    /// What, in the plural.
-    pub what: String,
-    /// Why.
-    pub why: String,
-    /// Whether decisions depend on it.
-    pub decides: bool,
-}
+use super::experiment::ExperimentView;
+use super::owned::{Owned, Unread, is_owned, of_kind, text};
 
 /// A Rollout and everything below it.
 pub(crate) struct Snapshot {
     /// The Rollout.
     pub rollout: Rollout,
-    /// Its ReplicaSets, newest revision first.
-    pub sets: Vec<Set>,
+    /// Its ReplicaSets, their pods, and its AnalysisRuns.
+    pub owned: Owned,
     /// ReplicaSets without an owner that its selector selects: it would take them over.
     orphans: Vec<ReplicaSet>,
-    /// Pods of its ReplicaSets.
-    pub pods: Vec<Value>,
-    /// Its AnalysisRuns.
-    pub runs: Vec<AnalysisRun>,
-    /// Its Experiments.
-    experiments: Vec<Experiment>,
+    /// Its Experiments, the oldest first, with what each of them owns.
+    pub experiments: Vec<ExperimentView>,
     /// The objects that carry its weights.
     pub routes: Vec<Value>,
     services: BTreeMap<String, Service>,
@@ -68,66 +47,36 @@ impl Snapshot {
     pub(crate) fn of(
         rollout: &Value,
         objects: &[Value],
-        unread: Vec<Unread>,
+        mut unread: Vec<Unread>,
     ) -> Result<Self, DecodeError> {
         let rollout: Rollout = decode::decode(rollout)?;
         let uid = rollout.metadata.uid.clone().unwrap_or_default();
         let namespace = rollout.metadata.namespace.clone().unwrap_or_default();
-        let of_kind = |kind: &'static str| {
-            objects
-                .iter()
-                .filter(move |object| text(object, "/kind") == kind)
-        };
-        let here = |object: &&Value| text(object, "/metadata/namespace") == namespace;
-
-        let mut sets = Vec::new();
+        let owned = Owned::of(&uid, &namespace, objects)?;
         let mut orphans = Vec::new();
-        for object in of_kind("ReplicaSet").filter(here) {
+        for object in of_kind(objects, "ReplicaSet", &namespace) {
             let set = ReplicaSet::from_object(object)?;
-            match set.owner.as_deref() {
-                Some(owner) if owner == uid => sets.push(Set {
-                    set,
-                    observed: is_observed(object),
-                }),
-                None => orphans.push(set),
-                Some(_) => {}
+            if set.owner.is_none() && is_selected(&rollout, object) {
+                orphans.push(set);
             }
         }
-        sets.sort_by(|one, other| {
-            let order = |set: &Set| (std::cmp::Reverse(set.set.revision()), set.set.name.clone());
-            order(one).cmp(&order(other))
-        });
-        let pods = of_kind("Pod")
-            .filter(here)
-            .filter(|pod| sets.iter().any(|set| is_owned(pod, &set.set.uid)))
-            .cloned()
-            .collect();
-        let runs = of_kind("AnalysisRun")
-            .filter(here)
-            .filter(|run| is_owned(run, &uid))
-            .map(run)
-            .collect();
-        let experiments = of_kind("Experiment")
-            .filter(here)
-            .filter(|experiment| is_owned(experiment, &uid))
-            .filter_map(|experiment| decode::decode(experiment).ok())
-            .collect();
-        let services = of_kind("Service")
-            .filter(here)
+        let mut experiments = Vec::new();
+        for object in of_kind(objects, "Experiment", &namespace).filter(|it| is_owned(it, &uid)) {
+            match ExperimentView::of(object, objects, Vec::new()) {
+                Ok(experiment) => experiments.push(experiment),
+                Err(error) => unread.push(Unread {
+                    what: format!("Experiment {}", text(object, "/metadata/name")),
+                    why: error.to_string(),
+                    decides: true,
+                }),
+            }
+        }
+        experiments.sort_by_key(ExperimentView::order);
+        let services = of_kind(objects, "Service", &namespace)
             .map(Service::from_object)
             .map(|service| (service.name.clone(), service))
             .collect();
-        let mut templates = Templates::new();
-        for object in of_kind("AnalysisTemplate").filter(here) {
-            if let Ok(template) = decode::decode::<AnalysisTemplate>(object) {
-                templates.insert(text(object, "/metadata/name"), template.spec);
-            }
-        }
-        for object in of_kind("ClusterAnalysisTemplate") {
-            if let Ok(template) = decode::decode::<ClusterAnalysisTemplate>(object) {
-                templates.insert_cluster(text(object, "/metadata/name"), template.spec);
-            }
-        }
+        let templates = templates(objects, &namespace);
         let routed = referenced(&rollout);
         let routes = objects
             .iter()
@@ -135,16 +84,13 @@ impl Snapshot {
             .cloned()
             .collect();
         let application = application_of(&rollout).and_then(|wanted| {
-            of_kind("Application")
-                .find(|found| wanted.names(found))
-                .cloned()
+            let is_it = |it: &&Value| text(it, "/kind") == "Application" && wanted.names(it);
+            objects.iter().find(is_it).cloned()
         });
         Ok(Self {
             rollout,
-            sets,
+            owned,
             orphans,
-            pods,
-            runs,
             experiments,
             routes,
             services,
@@ -161,9 +107,8 @@ impl Snapshot {
             return None;
         }
         let sets: Vec<ReplicaSet> = self
-            .sets
-            .iter()
-            .map(|set| &set.set)
+            .owned
+            .replica_sets()
             .chain(&self.orphans)
             .cloned()
             .collect();
@@ -180,26 +125,25 @@ impl Snapshot {
                 .map(|error| (error.field, error.message))
                 .collect::<Vec<_>>()),
         };
-        // The controller that takes care of this Rollout has the value of its label.
-        let labels = self.rollout.metadata.labels.as_ref();
-        let settings = Settings {
-            instance_id: labels
-                .and_then(|labels| labels.get(names::INSTANCE_ID))
-                .cloned()
-                .unwrap_or_default(),
-        };
+        let settings = settings(&self.rollout.metadata);
         let pods: Vec<Pod> = self
+            .owned
             .pods
             .iter()
             .filter_map(|pod| Pod::from_object(pod).ok())
+            .collect();
+        let experiments: Vec<Experiment> = self
+            .experiments
+            .iter()
+            .map(|view| view.experiment.clone())
             .collect();
         let world = World {
             rollout: &self.rollout,
             replica_sets: &sets,
             services: &self.services,
             pods: &pods,
-            analysis_runs: &self.runs,
-            experiments: &self.experiments,
+            analysis_runs: &self.owned.runs,
+            experiments: &experiments,
             templates: &self.templates,
             traffic: traffic.as_deref().map_err(Vec::as_slice),
             workload: None,
@@ -208,19 +152,68 @@ impl Snapshot {
         Some(sluice_rollout::decide(&world, now))
     }
 
-    /// The runs of the update that is under way, or of the one that was aborted.
+    /// The Experiment of the step that is worked on.
+    pub(crate) fn current_experiment(&self) -> Option<&ExperimentView> {
+        let canary = self.rollout.status.as_ref()?.canary.as_ref()?;
+        let name = canary.current_experiment.as_deref()?;
+        self.experiments.iter().find(|view| view.name() == name)
+    }
+
+    /// The runs of the update that is under way, or of the one that was aborted, and those of its present Experiment.
     pub(crate) fn current_runs(&self) -> impl Iterator<Item = &AnalysisRun> {
         let current = self
             .rollout
             .status
             .as_ref()
             .and_then(|status| status.current_pod_hash.as_deref());
-        self.runs.iter().filter(move |run| {
+        let own = self.owned.runs.iter().filter(move |run| {
             let labels = run.metadata.labels.as_ref();
             let hash = labels.and_then(|labels| labels.get(names::POD_TEMPLATE_HASH));
             hash.is_some() && hash.map(String::as_str) == current
-        })
+        });
+        let of_experiment = self.current_experiment().into_iter();
+        own.chain(of_experiment.flat_map(|view| &view.owned.runs))
     }
+}
+
+/// Whether the Rollout's selector selects an object. A selector that cannot be read selects everything, as in the
+/// request that was sent.
+fn is_selected(rollout: &Rollout, object: &Value) -> bool {
+    let labels = object.pointer("/metadata/labels").cloned();
+    let labels: BTreeMap<String, String> = labels
+        .and_then(|labels| serde_json::from_value(labels).ok())
+        .unwrap_or_default();
+    match rollout.spec.selector.clone().map(Selector::try_from) {
+        Some(Ok(selector)) => selector.matches(&labels),
+        _ => true,
+    }
+}
+
+/// Settings of the controller that takes care of an object: it has the value of the object's label.
+pub(super) fn settings(metadata: &ObjectMeta) -> Settings {
+    let labels = metadata.labels.as_ref();
+    Settings {
+        instance_id: labels
+            .and_then(|labels| labels.get(names::INSTANCE_ID))
+            .cloned()
+            .unwrap_or_default(),
+    }
+}
+
+/// The analysis templates of a namespace and of the cluster; what cannot be decoded counts as missing.
+pub(crate) fn templates(objects: &[Value], namespace: &str) -> Templates {
+    let mut templates = Templates::new();
+    for object in of_kind(objects, "AnalysisTemplate", namespace) {
+        if let Ok(template) = decode::decode::<AnalysisTemplate>(object) {
+            templates.insert(text(object, "/metadata/name"), template.spec);
+        }
+    }
+    for object in of_kind(objects, "ClusterAnalysisTemplate", "") {
+        if let Ok(template) = decode::decode::<ClusterAnalysisTemplate>(object) {
+            templates.insert_cluster(text(object, "/metadata/name"), template.spec);
+        }
+    }
+    templates
 }
 
 /// The router objects that a Rollout names; none when it names one that is not supported.
@@ -273,43 +266,4 @@ pub(crate) fn application_of(rollout: &Rollout) -> Option<ApplicationName> {
             name: application.to_owned(),
         },
     })
-}
-
-/// One that cannot be decoded is shown as inconclusive, as the controller takes it.
-fn run(object: &Value) -> AnalysisRun {
-    decode::decode(object).unwrap_or_else(|error| AnalysisRun {
-        metadata: serde_json::from_value(object.get("metadata").cloned().unwrap_or_default())
-            .unwrap_or_else(|_| ObjectMeta {
-                name: Some(text(object, "/metadata/name").to_owned()),
-                ..ObjectMeta::default()
-            }),
-        spec: Default::default(),
-        status: Some(AnalysisRunStatus {
-            phase: "Inconclusive".to_owned(),
-            message: Some(format!("the AnalysisRun cannot be read: {error}")),
-            ..AnalysisRunStatus::default()
-        }),
-    })
-}
-
-fn is_observed(set: &Value) -> bool {
-    let number = |pointer: &str| set.pointer(pointer).and_then(Value::as_i64).unwrap_or(0);
-    number("/metadata/generation") <= number("/status/observedGeneration")
-}
-
-fn is_owned(object: &Value, uid: &str) -> bool {
-    object
-        .pointer("/metadata/ownerReferences")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-        .any(|owner| text(owner, "/uid") == uid)
-}
-
-/// The text at a JSON pointer; empty when there is none.
-pub(crate) fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
-    value
-        .pointer(pointer)
-        .and_then(Value::as_str)
-        .unwrap_or_default()
 }

@@ -47,3 +47,16 @@ pub(crate) fn icon(phase: &str) -> &'static str {
         _ => " ",
     }
 }
+
+/// The icon of the phase of an analysis, a measurement or an Experiment.
+pub(crate) fn of_analysis(phase: &str) -> &'static str {
+    match phase {
+        "Successful" => "✔",
+        "Inconclusive" => "?",
+        "Failed" => "✖",
+        "Error" => "⚠",
+        "Running" => "◌",
+        "Pending" => "◷",
+        _ => " ",
+    }
+}

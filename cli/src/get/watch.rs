@@ -1,4 +1,4 @@
-//! `get rollout --watch`: the view anew on every change, at most five times a second, and on a terminal each second for
+//! `get --watch`: the view anew on every change, at most five times a second, and on a terminal each second for
 //! ages and countdowns.
 
 use std::io::IsTerminal;
@@ -9,13 +9,11 @@ use futures::stream::{BoxStream, SelectAll};
 use futures::{FutureExt, StreamExt};
 use jiff::Timestamp;
 use kube::runtime::{WatchStreamExt, watcher};
-use sluice_crds::names;
 use tokio::time::Instant;
 
-use super::read;
-use super::snapshot::Snapshot;
-use crate::args::GetArgs;
-use crate::cluster::{self, Cluster, Kind};
+use super::View;
+use crate::args::ViewArgs;
+use crate::cluster::{Cluster, Kind};
 use crate::failure;
 use crate::output;
 use crate::paint::Paint;
@@ -26,7 +24,12 @@ const SHORTEST: Duration = Duration::from_millis(200);
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Watches until interrupted, or for as long as was said.
-pub(super) async fn run(cluster: &Cluster, args: &GetArgs, paint: Paint) -> Result<()> {
+pub(super) async fn run<V: View>(
+    cluster: &Cluster,
+    name: &str,
+    args: &ViewArgs,
+    paint: Paint,
+) -> Result<()> {
     let end = async {
         match args.timeout_seconds {
             0 => std::future::pending().await,
@@ -34,21 +37,21 @@ pub(super) async fn run(cluster: &Cluster, args: &GetArgs, paint: Paint) -> Resu
         }
     };
     tokio::select! {
-        outcome = draw(cluster, args, paint) => outcome,
+        outcome = draw::<V>(cluster, name, paint) => outcome,
         () = end => Ok(()),
         _ = tokio::signal::ctrl_c() => Ok(()),
     }
 }
 
-async fn draw(cluster: &Cluster, args: &GetArgs, paint: Paint) -> Result<()> {
-    let mut snapshot = read::read(cluster, &args.name).await?;
-    let mut changes = changes(cluster, &snapshot, &args.name);
+async fn draw<V: View>(cluster: &Cluster, name: &str, paint: Paint) -> Result<()> {
+    let mut view = V::read(cluster, name).await?;
+    let mut changes = changes(cluster, &view, name);
     let mut second = tokio::time::interval(Duration::from_secs(1));
     let live = std::io::stdout().is_terminal();
     let mut drawn = String::new();
     let mut stale_since: Option<Instant> = None;
     loop {
-        let mut text = super::text(&snapshot, Timestamp::now(), paint);
+        let mut text = view.text(Timestamp::now(), paint);
         if let Some(since) = stale_since {
             let seconds = since.elapsed().as_secs();
             text += &format!("\nNot current: no answer from the API server for {seconds} s\n");
@@ -72,9 +75,9 @@ async fn draw(cluster: &Cluster, args: &GetArgs, paint: Paint) -> Result<()> {
         }
         // What has come in together is read together.
         while let Some(Some(())) = changes.next().now_or_never() {}
-        match read::read(cluster, &args.name).await {
+        match V::read(cluster, name).await {
             Ok(read) => {
-                snapshot = read;
+                view = read;
                 stale_since = None;
             }
             Err(error) if failure::is_transient(&error) => {
@@ -88,29 +91,21 @@ async fn draw(cluster: &Cluster, args: &GetArgs, paint: Paint) -> Result<()> {
     }
 }
 
-/// One item for each change of what belongs to the Rollout.
-fn changes(
-    cluster: &Cluster,
-    snapshot: &Snapshot,
-    name: &str,
-) -> SelectAll<BoxStream<'static, ()>> {
-    let named = watcher::Config::default().fields(&format!("metadata.name={name}"));
-    let selector = read::below(&snapshot.rollout).label_selector;
-    let below = watcher::Config {
-        label_selector: selector,
-        ..watcher::Config::default()
-    };
-    let runs = watcher::Config::default().labels(names::POD_TEMPLATE_HASH);
+/// One item for each change of the object and of what belongs to it.
+fn changes<V: View>(cluster: &Cluster, view: &V, name: &str) -> SelectAll<BoxStream<'static, ()>> {
     let of = |kind: &Kind, config: watcher::Config| {
         watcher(cluster.api(kind), config)
             .default_backoff()
             .filter_map(|event| std::future::ready(event.is_ok().then_some(())))
             .boxed()
     };
-    futures::stream::select_all([
-        of(&cluster::ROLLOUTS, named),
-        of(&cluster::REPLICA_SETS, below.clone()),
-        of(&cluster::PODS, below),
-        of(&cluster::ANALYSIS_RUNS, runs),
-    ])
+    let named = watcher::Config::default().fields(&format!("metadata.name={name}"));
+    let below = view.below().into_iter().map(|(kind, label_selector)| {
+        let config = watcher::Config {
+            label_selector,
+            ..watcher::Config::default()
+        };
+        of(&kind, config)
+    });
+    futures::stream::select_all(std::iter::once(of(&V::KIND, named)).chain(below))
 }

@@ -1,9 +1,9 @@
-//! The share of the canary: what the steps ask for, what the routers were told, what they show.
+//! The traffic: what the steps ask for, what the routers were told, what they show.
 
 use serde_json::Value;
 use sluice_crds::rollout::Rollout;
 use sluice_crds::rollout::steps::StepKind;
-use sluice_crds::split::ObservedSplit;
+use sluice_crds::split::{self, ObservedSplit, SplitRoute};
 
 use super::snapshot::Snapshot;
 
@@ -49,6 +49,32 @@ pub(crate) fn told(rollout: &Rollout) -> Option<i32> {
     Some(weights.canary.weight)
 }
 
+/// The Services of experiment templates that the routers were told last, each with its weight.
+pub(crate) fn told_beside(rollout: &Rollout) -> Vec<(String, i32)> {
+    let canary = rollout.status.as_ref().and_then(|it| it.canary.as_ref());
+    let weights = canary.and_then(|canary| canary.weights.as_ref());
+    let destinations = weights.and_then(|weights| weights.additional.as_ref());
+    destinations
+        .into_iter()
+        .flatten()
+        .filter_map(|it| Some((it.service_name.clone()?, it.weight)))
+        .collect()
+}
+
+/// The header and mirror routes that the steps ask for now; none without an update under way.
+pub(crate) fn routes(rollout: &Rollout) -> Vec<SplitRoute> {
+    let status = rollout.status.clone().unwrap_or_default();
+    let over = status.stable_rs.is_none() || status.stable_rs == status.current_pod_hash;
+    if over || status.aborted() || status.promoting_fully() {
+        return Vec::new();
+    }
+    let Some(canary) = rollout.spec.canary() else {
+        return Vec::new();
+    };
+    let steps = canary.steps();
+    split::routes_after(canary, current_step(rollout).unwrap_or(steps.len()))
+}
+
 /// What each router object shows.
 pub(crate) fn shown(snapshot: &Snapshot) -> Vec<ObservedSplit> {
     let lookup = |object: &sluice_traffic::ObjectRef| -> Option<&Value> {
@@ -83,13 +109,13 @@ pub(crate) fn actual(snapshot: &Snapshot) -> i32 {
             .unwrap_or_else(|| set(rollout));
     }
     let new: i32 = snapshot
-        .sets
-        .iter()
+        .owned
+        .replica_sets()
         .filter(|set| {
-            set.set.hash() == status.current_pod_hash.as_deref()
+            set.hash() == status.current_pod_hash.as_deref()
                 && status.current_pod_hash != status.stable_rs
         })
-        .map(|set| set.set.available)
+        .map(|set| set.available)
         .sum();
     let all = status.available_replicas.unwrap_or(0);
     (new * canary.max_weight()).checked_div(all).unwrap_or(0)

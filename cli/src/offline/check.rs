@@ -29,7 +29,7 @@ use sluice_rollout::{Service, Settings, World};
 use super::manifest::Manifest;
 use super::stand_in::{self, Templates};
 use super::unknown;
-use crate::get::snapshot::text;
+use crate::get::owned::text;
 
 /// Something that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 use sluice_gitops_sources::yaml::{self, Budget};
 
-use crate::get::snapshot::text;
+use crate::get::owned::text;
 
 /// Largest file that is read, in bytes.
 const LIMIT: u64 = 10 * 1024 * 1024;

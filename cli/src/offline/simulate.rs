@@ -26,7 +26,7 @@ use crate::paint::{Paint, Tone};
 /// Carries out `simulate`.
 pub(crate) fn run(args: &SimulateArgs, plugin: Plugin, paint: Paint) -> Result<()> {
     let manifests = manifest::read(&args.files)?;
-    let (objects, assumed) = cluster(&manifests)?;
+    let (rollout, objects, assumed) = cluster(&manifests)?;
     let span = |field: &str, text: &str| -> Result<SignedDuration> {
         let span = duration::parse(text).with_context(|| format!("--{field}"))?;
         ensure!(!span.is_negative(), "--{field}: {text} is negative");
@@ -44,15 +44,44 @@ pub(crate) fn run(args: &SimulateArgs, plugin: Plugin, paint: Paint) -> Result<(
         },
         ready_after: span("ready-after", &args.ready_after)?,
     };
-    let timeline = timeline::run(&objects, &question)?;
+    let played = Played {
+        experiment: experiment_step(&rollout),
+        timeline: timeline::run(&objects, &question)?,
+        assumed,
+    };
     match args.output {
-        Some(format) => output::object(&as_json(&timeline, &assumed), format),
-        None => output::print(&text(&timeline, &assumed, plugin, paint)),
+        Some(format) => output::object(&as_json(&played), format),
+        None => output::print(&text(&played, plugin, paint)),
     }
 }
 
-/// The objects to play with, and which of them are assumed.
-fn cluster(manifests: &[Manifest]) -> Result<(Vec<Value>, Vec<String>)> {
+/// What was played, and how far the answer goes.
+struct Played {
+    timeline: Timeline,
+    /// Objects that were not among the files.
+    assumed: Vec<String>,
+    /// Number, from 1, of the first step that makes an Experiment: no simulation goes past it.
+    experiment: Option<usize>,
+}
+
+impl Played {
+    /// Why the run ends where it does, if not for its own sake.
+    fn limit(&self) -> Option<String> {
+        let step = self.experiment?;
+        (self.timeline.phase == "Progressing").then(|| {
+            format!("The run ends at the experiment of step {step}: a simulation does not carry out Experiments.")
+        })
+    }
+}
+
+fn experiment_step(rollout: &Rollout) -> Option<usize> {
+    let mut steps = rollout.spec.canary()?.steps().iter();
+    let index = steps.position(|step| step.experiment.is_some())?;
+    Some(index + 1)
+}
+
+/// The Rollout, the objects to play with, and which of them are assumed.
+fn cluster(manifests: &[Manifest]) -> Result<(Rollout, Vec<Value>, Vec<String>)> {
     let report = check::all(manifests);
     if !report.problems.is_empty() {
         let problems: Vec<String> = report.problems.iter().map(ToString::to_string).collect();
@@ -81,7 +110,7 @@ fn cluster(manifests: &[Manifest]) -> Result<(Vec<Value>, Vec<String>)> {
         .map(|one| in_namespace(&one.value, &namespace))
         .collect();
     let assumed = assume(&rollout, &report, &mut objects)?;
-    Ok((objects, assumed))
+    Ok((rollout, objects, assumed))
 }
 
 /// Adds the Services and HTTPRoutes that are named and not among the files.
@@ -157,7 +186,10 @@ fn metrics(file: &Path, manifests: &[Manifest]) -> Result<Script> {
     Ok(script)
 }
 
-fn text(timeline: &Timeline, assumed: &[String], plugin: Plugin, paint: Paint) -> String {
+fn text(played: &Played, plugin: Plugin, paint: Paint) -> String {
+    let Played {
+        timeline, assumed, ..
+    } = played;
     let mut out = String::new();
     if !assumed.is_empty() {
         out += &format!(
@@ -213,10 +245,16 @@ fn text(timeline: &Timeline, assumed: &[String], plugin: Plugin, paint: Paint) -
         let typed = plugin.typed();
         out += &format!("\nIt waits for a person: {typed} promote, or {typed} abort.");
     }
+    if let Some(limit) = played.limit() {
+        out += &format!("\n{limit}");
+    }
     out + "\n"
 }
 
-fn as_json(timeline: &Timeline, assumed: &[String]) -> Value {
+fn as_json(played: &Played) -> Value {
+    let Played {
+        timeline, assumed, ..
+    } = played;
     let moments: Vec<Value> = timeline
         .moments
         .iter()
@@ -238,5 +276,6 @@ fn as_json(timeline: &Timeline, assumed: &[String]) -> Value {
         "seconds": timeline.took.as_secs(),
         "waitsForPerson": timeline.waits,
         "assumed": assumed,
+        "limit": played.limit(),
     })
 }

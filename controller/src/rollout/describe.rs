@@ -41,14 +41,7 @@ pub(crate) fn effect(effect: &Effect) -> String {
             hash: None,
             ..
         } => format!("Point Service {service} at all revisions"),
-        Effect::SetTraffic(split) => {
-            format!(
-                "Tell the routers: canary {} of {}, stable {}",
-                split.canary,
-                split.max,
-                split.stable()
-            )
-        }
+        Effect::SetTraffic(split) => format!("Tell the routers: {split}"),
         Effect::CreateAnalysisRun(run) => {
             format!(
                 "Create AnalysisRun {}",

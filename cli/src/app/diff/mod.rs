@@ -29,7 +29,7 @@ use tempfile::TempDir;
 use super::{list, read, refresh};
 use crate::cluster::{self, Cluster};
 use crate::failure;
-use crate::get::snapshot::text;
+use crate::get::owned::text;
 use crate::output;
 use observe::Observed;
 

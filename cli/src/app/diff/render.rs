@@ -18,7 +18,7 @@ use sluice_gitops_sources::{
 
 use super::observe::Api;
 use crate::cluster::{self, Cluster};
-use crate::get::snapshot::text;
+use crate::get::owned::text;
 
 /// What the sources render to.
 pub(super) struct Rendering {

@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::super::decisions::{Entry, Log};
 use super::View;
+use crate::get::experiment;
 use crate::get::tests::{aborted, fixture, now, snapshot};
 
 #[test]
@@ -56,6 +57,17 @@ fn an_abort_is_explained_with_its_evidence_and_the_decisions_of_the_controller()
             entries,
         }),
         typed: "kubectl argo rollouts",
+    };
+    insta::assert_snapshot!(view.text(now()));
+}
+
+#[test]
+fn an_experiment_step_is_explained_with_its_templates_shares_and_routes() {
+    let view = View {
+        snapshot: &snapshot(&experiment::tests::fixture()),
+        events: Ok(Vec::new()),
+        decisions: Err("no running pod has the label app.kubernetes.io/name=sluice".to_owned()),
+        typed: "kubectl sluice",
     };
     insta::assert_snapshot!(view.text(now()));
 }

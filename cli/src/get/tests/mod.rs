@@ -4,7 +4,8 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use sluice_gitops_sources::yaml;
 
-use super::snapshot::{Snapshot, Unread};
+use super::owned::Unread;
+use super::snapshot::Snapshot;
 use super::text;
 use crate::paint::Paint;
 
@@ -294,47 +295,7 @@ fn an_indefinite_pause_ahead_is_announced() {
         "web",
         &json!({ "spec": { "strategy": { "canary": { "steps": steps } } } }),
     );
-    let forecast = super::forecast::of(&snapshot(&objects).rollout, now()).unwrap();
+    let forecast = super::forecast::of(&snapshot(&objects), now()).unwrap();
     assert_eq!(forecast.end, super::forecast::End::Person(4));
     assert_eq!(forecast.then, "setWeight 50");
-}
-
-#[test]
-fn scratch_upstream() {
-    let root = std::path::Path::new(
-        "/root/go/pkg/mod/github.com/argoproj/argo-rollouts@v1.10.2/pkg/kubectl-argo-rollouts/info/testdata",
-    );
-    for folder in [
-        "canary",
-        "blue-green",
-        "experiment-analysis",
-        "rollout-aborted",
-        "rollout-invalid",
-        "experiment-step",
-    ] {
-        let Ok(entries) = std::fs::read_dir(root.join(folder)) else {
-            println!("no {folder}");
-            continue;
-        };
-        let mut objects = Vec::new();
-        for entry in entries {
-            let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
-            for document in yaml::parse(&text, yaml::Budget::default()).unwrap() {
-                let mut value = document.value;
-                if value.is_object() {
-                    value["metadata"]["creationTimestamp"] = json!("2026-02-22T11:00:20Z");
-                    objects.push(value);
-                }
-            }
-        }
-        for rollout in objects.iter().filter(|object| object["kind"] == "Rollout") {
-            match Snapshot::of(rollout, &objects, Vec::new()) {
-                Ok(snapshot) => println!(
-                    "--- {folder}\n{}",
-                    text(&snapshot, now(), Paint::new(false))
-                ),
-                Err(error) => println!("--- {folder}: {error}"),
-            }
-        }
-    }
 }
