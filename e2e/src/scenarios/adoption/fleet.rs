@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::acts::Act::{self, *};
 use super::phases::*;
-use super::templates::{pod_template, service};
+use super::templates::{INSTANCE, pod_template, service};
 
 /// The label of every pod of the fleet.
 pub(super) const LABEL: (&str, &str) = ("fleet", "adoption");
@@ -71,7 +71,7 @@ impl Member {
             "apiVersion": "argoproj.io/v1alpha1", "kind": "Rollout",
             "metadata": {
                 "name": self.name,
-                "labels": { "argo-rollouts.argoproj.io/controller-instance-id": instance }
+                "labels": { INSTANCE: instance }
             },
             "spec": spec
         }));

@@ -28,7 +28,7 @@ use futures::future::join_all;
 use serde_json::Value;
 
 use super::Stage;
-use super::watch::{healthy, rollouts};
+use super::watch::healthy;
 use crate::cluster::Namespace;
 use acts::Act;
 use controllers::{Controller, EndsWith};
@@ -101,7 +101,7 @@ async fn drive(
         let all: Vec<String> = objects.iter().map(Value::to_string).collect();
         namespace.apply_yaml(&all.join("\n---\n")).await
     };
-    apply(templates::analyses(&stage.cluster.prometheus_url())).await?;
+    apply(templates::analyses(&stage.cluster.prometheus_url(), name)).await?;
     let mut manifests = Vec::new();
     for member in fleet {
         manifests.extend(member.manifests(name));

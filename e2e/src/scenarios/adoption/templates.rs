@@ -11,6 +11,9 @@ pub(super) const VERSION: &str = "/spec/containers/0/env/0/value";
 /// A condition that pods of an update must get before they are ready.
 pub(super) const GATE: &str = "sluice.dev/let-ready";
 
+/// The label that says which controller an object belongs to.
+pub(super) const INSTANCE: &str = "argo-rollouts.argoproj.io/controller-instance-id";
+
 /// Pods of a member, of version v1. Quantities and numbers are written as people write them, not as Kubernetes would.
 pub(super) fn pod_template(app: &str) -> Value {
     json!({
@@ -39,12 +42,14 @@ pub(super) fn service(name: &str, app: &str) -> Value {
 /// What is measured.
 ///
 /// `gate` is a Job that waits until somebody lets it run; `gate-and-counts` measures Prometheus beside it; `endless`
-/// measures until it is ended; `doubt` is inconclusive; `quick` is over at once.
-pub(super) fn analyses(prometheus: &str) -> Vec<Value> {
+/// measures until it is ended; `doubt` is inconclusive; `quick` is over at once. Argo Rollouts sees only templates that
+/// carry its instance id.
+pub(super) fn analyses(prometheus: &str, instance: &str) -> Vec<Value> {
     let template = |name: &str, metrics: Value| {
         json!({
             "apiVersion": "argoproj.io/v1alpha1", "kind": "AnalysisTemplate",
-            "metadata": { "name": name }, "spec": { "metrics": metrics }
+            "metadata": { "name": name, "labels": { INSTANCE: instance } },
+            "spec": { "metrics": metrics }
         })
     };
     let container = json!({
