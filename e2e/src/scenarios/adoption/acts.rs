@@ -28,6 +28,8 @@ pub(super) enum Act {
     Until(&'static str, fn(&Value) -> bool),
     /// Ends a pause, as the plugin does.
     Promote,
+    /// Promotes past all steps, as the plugin does.
+    PromoteFully,
     /// Aborts, as the plugin does.
     Abort,
     /// Tries again, as the plugin does.
@@ -78,6 +80,7 @@ async fn one(stage: &Stage, namespace: &str, name: &str, act: Act) -> Result<()>
         }
         Act::Until(what, done) => until(stage, namespace, name, what, done).await.map(|_| ()),
         Act::Promote => status(json!({ "pauseConditions": null })).await,
+        Act::PromoteFully => status(json!({ "promoteFull": true })).await,
         Act::Abort => status(json!({ "abort": true })).await,
         Act::Retry => status(json!({ "abort": false })).await,
         Act::Hold(paused) => patch(json!({ "spec": { "paused": paused } })).await,

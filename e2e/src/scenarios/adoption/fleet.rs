@@ -273,7 +273,8 @@ fn measured() -> Vec<Member> {
             "doubtful",
             canary(analysis("doubt")),
             vec![Update("v2"), Until("the inconclusive analysis", inconclusive)],
-            promoted(),
+            // Going on would measure it again.
+            vec![PromoteFully, Until("the end", healthy)],
         ),
         Member::new(
             "trial",

@@ -78,7 +78,10 @@ fn facts(kind: &str, object: &Value) -> Option<Value> {
         let facts: serde_json::Map<String, Value> = pointers
             .iter()
             .map(|pointer| {
-                let value = object.pointer(pointer).cloned().unwrap_or_default();
+                // Argo Rollouts writes sections without content, and leaves zeros out.
+                let written = |value: &&Value| **value != json!({}) && **value != json!(0);
+                let value = object.pointer(pointer).filter(written);
+                let value = value.cloned().unwrap_or_default();
                 (pointer.trim_start_matches('/').to_owned(), value)
             })
             .collect();
@@ -127,7 +130,12 @@ fn facts(kind: &str, object: &Value) -> Option<Value> {
             "/status/selector",
             "/status/HPAReplicas",
             "/status/canary",
-            "/status/blueGreen",
+            // Sluice remembers there, too, that somebody has let a revision pass; to Argo Rollouts that means nothing once
+            // it is switched to.
+            "/status/blueGreen/activeSelector",
+            "/status/blueGreen/previewSelector",
+            "/status/blueGreen/prePromotionAnalysisRunStatus",
+            "/status/blueGreen/postPromotionAnalysisRunStatus",
         ]),
         "Service" if object.pointer("/spec/selector/app.kubernetes.io~1name").is_some() => None,
         "Service" | "TraefikService" => all(&["/spec"]),
