@@ -78,18 +78,24 @@ impl Record {
         all.find(|object| object["kind"] == "Rollout").unwrap()
     }
 
-    /// A controller over the record. AnalysisRuns are left alone: there is no Prometheus here.
-    async fn taken_over(&self) -> Harness {
+    /// A server that holds the record.
+    fn restored(&self) -> FakeApi {
         let server = server();
         for kind in kinds() {
             server.serve(kind);
-            for object in self.objects.iter().filter(|object| object["kind"] == *kind.kind) {
+            let of_kind = |object: &&Value| object["kind"] == *kind.kind;
+            for object in self.objects.iter().filter(of_kind) {
                 server.restore(kind, object.clone());
             }
         }
+        server
+    }
+
+    /// A controller over the record. AnalysisRuns are left alone: there is no Prometheus here.
+    async fn taken_over(&self) -> Harness {
         let instance = format!("--instance-id={NAMESPACE}");
         let more = ["--leader-elect=false", "--controllers=rollouts,experiments", &instance];
-        let harness = Harness::start_at(server, &more, self.now);
+        let harness = Harness::start_at(self.restored(), &more, self.now);
         sleep(Duration::from_secs(2)).await;
         harness
     }
@@ -160,16 +166,7 @@ fn said(status: &Value) -> Value {
 async fn every_recorded_phase_is_taken_over_without_a_change() {
     for record in records() {
         let harness = record.taken_over().await;
-        let before = {
-            let untouched = server();
-            for kind in kinds() {
-                untouched.serve(kind);
-                for object in record.objects.iter().filter(|object| object["kind"] == *kind.kind) {
-                    untouched.restore(kind, object.clone());
-                }
-            }
-            substance(&untouched)
-        };
+        let before = substance(&record.restored());
         let after = substance(&harness.server);
         for (key, object) in &before {
             assert_eq!(after.get(key), Some(object), "{}: {key}", record.name);

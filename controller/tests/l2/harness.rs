@@ -48,13 +48,15 @@ pub(crate) fn server() -> FakeApi {
 
 /// The configuration of a controller that leaves Applications alone; its ports are any that are free.
 pub(crate) fn config(more: &[&str]) -> Config {
-    let line = [
+    let mut line = vec![
         "sluice-controller",
-        "--controllers=rollouts,experiments,analysis",
         "--bind-address=127.0.0.1",
         "--metricsPort=0",
         "--healthzPort=0",
     ];
+    if !more.iter().any(|argument| argument.starts_with("--controllers=")) {
+        line.push("--controllers=rollouts,experiments,analysis");
+    }
     args::read(line.iter().chain(more))
         .unwrap()
         .args

@@ -22,6 +22,7 @@ mod record;
 mod templates;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use futures::future::join_all;
@@ -120,7 +121,21 @@ async fn drive(
             .await
             .context("into its phase")?;
     }
-    Ok(())
+    at_rest(stage, name).await
+}
+
+/// Waits until the controller has written what belongs to the phases, so that it is not stopped between two writes.
+async fn at_rest(stage: &Stage, namespace: &str) -> Result<()> {
+    let mut last = look::look(stage, namespace).await?;
+    for _ in 0..10 {
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        let now = look::look(stage, namespace).await?;
+        if now == last {
+            return Ok(());
+        }
+        last = now;
+    }
+    bail!("the fleet does not come to rest")
 }
 
 /// Does the same for every member, side by side; the error names all that failed.
