@@ -94,7 +94,11 @@ impl Record {
     /// A controller over the record. AnalysisRuns are left alone: there is no Prometheus here.
     async fn taken_over(&self) -> Harness {
         let instance = format!("--instance-id={NAMESPACE}");
-        let more = ["--leader-elect=false", "--controllers=rollouts,experiments", &instance];
+        let more = [
+            "--leader-elect=false",
+            "--controllers=rollouts,experiments",
+            &instance,
+        ];
         let harness = Harness::start_at(self.restored(), &more, self.now);
         sleep(Duration::from_secs(2)).await;
         harness
@@ -189,9 +193,9 @@ async fn a_second_look_writes_nothing() {
         let harness = record.taken_over().await;
         let written = || {
             let requests = harness.server.requests();
-            let writes = requests.iter().filter(|request| {
-                !request.starts_with("GET") && !request.starts_with("WATCH")
-            });
+            let writes = requests
+                .iter()
+                .filter(|request| !request.starts_with("GET") && !request.starts_with("WATCH"));
             writes.cloned().collect::<Vec<_>>()
         };
         let before = written();
@@ -218,7 +222,12 @@ fn hashes_are_those_that_name_the_recorded_sets() {
             }
         };
         let hash = pod_template_hash(&template, status.collision_count);
-        assert_eq!(Some(&hash), status.current_pod_hash.as_ref(), "{}", record.name);
+        assert_eq!(
+            Some(&hash),
+            status.current_pod_hash.as_ref(),
+            "{}",
+            record.name
+        );
         let set = format!("{}-{hash}", record.name);
         let named = |object: &&Value| {
             object["kind"] == "ReplicaSet" && object["metadata"]["name"] == set.as_str()
@@ -246,9 +255,11 @@ async fn a_pause_that_was_taken_over_ends_when_it_is_promoted() {
         }
         let harness = record.taken_over().await;
         let step = status["currentStepIndex"].as_i64().unwrap();
-        harness.server.edit(&ROLLOUT, NAMESPACE, &record.name, |rollout| {
-            rollout["status"]["pauseConditions"] = Value::Null;
-        });
+        harness
+            .server
+            .edit(&ROLLOUT, NAMESPACE, &record.name, |rollout| {
+                rollout["status"]["pauseConditions"] = Value::Null;
+            });
         let name = record.name.clone();
         harness
             .until("the next step", |server| {

@@ -54,7 +54,10 @@ pub(crate) fn config(more: &[&str]) -> Config {
         "--metricsPort=0",
         "--healthzPort=0",
     ];
-    if !more.iter().any(|argument| argument.starts_with("--controllers=")) {
+    if !more
+        .iter()
+        .any(|argument| argument.starts_with("--controllers="))
+    {
         line.push("--controllers=rollouts,experiments,analysis");
     }
     args::read(line.iter().chain(more))

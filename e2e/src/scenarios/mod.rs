@@ -13,11 +13,14 @@ mod examples;
 mod experiments;
 mod fixtures;
 mod gitops;
+mod measurements;
 mod outages;
 mod plugin;
 mod pods;
 mod routers;
 mod sharding;
+mod sides;
+mod strategies;
 mod visitor;
 mod watch;
 mod workloads;
@@ -195,6 +198,41 @@ pub fn all() -> Vec<Scenario> {
             "a second Sluice, by instance id, needs its own rights only",
             400,
             sharding::own_rights_suffice
+        ),
+        scenario!(
+            "chosen requests reach the canary by their header",
+            240,
+            sides::header
+        ),
+        scenario!(
+            "two Services swap roles while stable shrinks and grows",
+            300,
+            sides::ping_pong
+        ),
+        scenario!(
+            "a canary larger than its weight, until it is steady",
+            300,
+            sides::scaled_and_steady
+        ),
+        scenario!(
+            "canary to blue-green and back, and no request fails",
+            300,
+            strategies::there_and_back
+        ),
+        scenario!(
+            "a rollback within its window skips the steps",
+            300,
+            strategies::rollback_window
+        ),
+        scenario!(
+            "of the revisions in their delay one stays",
+            240,
+            strategies::delayed_revisions
+        ),
+        scenario!(
+            "an analysis over HTTP hides its secret and ends by hand",
+            300,
+            measurements::over_http
         ),
         adoption(scenario!(
             "taken over from Argo Rollouts in every phase",

@@ -37,7 +37,13 @@ pub(super) async fn own_rights_suffice(stage: Arc<Stage>) -> Result<()> {
 pub(super) async fn uninstall(stage: &Stage, namespace: &str) -> Result<()> {
     let helm = stage.cluster.tools().path(Program::Helm)?;
     Command::new(helm)
-        .args(["uninstall", "shard", "--ignore-not-found", "--namespace", namespace])
+        .args([
+            "uninstall",
+            "shard",
+            "--ignore-not-found",
+            "--namespace",
+            namespace,
+        ])
         .env("KUBECONFIG", stage.cluster.kubeconfig())
         .run()
         .await?;

@@ -153,8 +153,7 @@ fn changed(object: &Value, version: &str) -> Result<Value> {
 }
 
 async fn let_ready(stage: &Stage, namespace: &str, name: &str) -> Result<()> {
-    let api: Api<DynamicObject> =
-        Api::namespaced_with(stage.client.clone(), namespace, &pods());
+    let api: Api<DynamicObject> = Api::namespaced_with(stage.client.clone(), namespace, &pods());
     let condition = json!({ "type": GATE, "status": "True", "reason": "LetReady" });
     let patch = Patch::Strategic(json!({ "status": { "conditions": [condition] } }));
     let what = format!("the update of {name} to end");
@@ -163,8 +162,12 @@ async fn let_ready(stage: &Stage, namespace: &str, name: &str) -> Result<()> {
             let gated = pod.pointer("/spec/readinessGates/0").is_some();
             let let_in = pod.to_string().contains("\"LetReady\"");
             if text(&pod, "/metadata/labels/app") == name && gated && !let_in {
-                api.patch_status(&text(&pod, "/metadata/name"), &PatchParams::default(), &patch)
-                    .await?;
+                api.patch_status(
+                    &text(&pod, "/metadata/name"),
+                    &PatchParams::default(),
+                    &patch,
+                )
+                .await?;
             }
         }
         let rollout = stage.get(namespace, &rollouts(), name).await?;
@@ -193,17 +196,19 @@ async fn job(stage: &Stage, namespace: &str, name: &str) -> Result<String> {
     .await
 }
 
-async fn timed_pause_ends(
-    stage: &Stage,
-    namespace: &str,
-    name: &str,
-    seconds: i64,
-) -> Result<()> {
+async fn timed_pause_ends(stage: &Stage, namespace: &str, name: &str, seconds: i64) -> Result<()> {
     let rollout = stage.get(namespace, &rollouts(), name).await?;
     let began: jiff::Timestamp = text(&rollout, "/status/pauseConditions/0/startTime")
         .parse()
         .with_context(|| format!("it is in no pause any more: {}", rollout["status"]))?;
-    until(stage, namespace, name, "the end of the timed pause", healthy).await?;
+    until(
+        stage,
+        namespace,
+        name,
+        "the end of the timed pause",
+        healthy,
+    )
+    .await?;
     let lasted = jiff::Timestamp::now().duration_since(began).as_secs();
     ensure!(
         (seconds..seconds + 40).contains(&lasted),

@@ -43,15 +43,21 @@ impl Controller {
             Controller::ArgoRollouts => stage.cluster.processes().stop(&process(namespace)).await,
             Controller::Sluice => {
                 sharding::uninstall(stage, namespace).await?;
-                eventually("the end of Sluice's pod", Duration::from_secs(40), || async {
-                    let pods = stage.list(namespace, &super::super::watch::pods()).await?;
-                    let left = pods
-                        .iter()
-                        .filter(|pod| text(pod, "/metadata/labels/app.kubernetes.io~1name") == "sluice")
-                        .count();
-                    ensure!(left == 0, "it is still there");
-                    Ok(())
-                })
+                eventually(
+                    "the end of Sluice's pod",
+                    Duration::from_secs(40),
+                    || async {
+                        let pods = stage.list(namespace, &super::super::watch::pods()).await?;
+                        let left = pods
+                            .iter()
+                            .filter(|pod| {
+                                text(pod, "/metadata/labels/app.kubernetes.io~1name") == "sluice"
+                            })
+                            .count();
+                        ensure!(left == 0, "it is still there");
+                        Ok(())
+                    },
+                )
                 .await
             }
         }

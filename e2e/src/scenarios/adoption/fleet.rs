@@ -146,7 +146,13 @@ fn canaries() -> Vec<Member> {
         Member::new(
             "overtaken",
             canary(halves()),
-            vec![Update("v2"), pause(), Update("v3"), pause(), Until("the end of v2", two_pods)],
+            vec![
+                Update("v2"),
+                pause(),
+                Update("v3"),
+                pause(),
+                Until("the end of v2", two_pods),
+            ],
             promoted(),
         ),
         Member::new(
@@ -158,28 +164,54 @@ fn canaries() -> Vec<Member> {
         Member::new(
             "aborted",
             canary(halves()),
-            vec![Update("v2"), pause(), Abort, Until("the way back", went_back)],
+            vec![
+                Update("v2"),
+                pause(),
+                Abort,
+                Until("the way back", went_back),
+            ],
             vec![Update("v1"), Until("v1", healthy)],
         ),
         Member::new(
             "back",
             canary(halves()),
-            vec![Update("v2"), pause(), Promote, Until("v2", healthy), Update("v1"), pause()],
+            vec![
+                Update("v2"),
+                pause(),
+                Promote,
+                Until("v2", healthy),
+                Update("v1"),
+                pause(),
+            ],
             promoted(),
         ),
         Member::new(
             "zero",
             canary(halves()),
             vec![Scale(0), Until("no pods", no_pods)],
-            vec![Scale(2), Until("two pods", |rollout| healthy(rollout) && two_pods(rollout))],
+            vec![
+                Scale(2),
+                Until("two pods", |rollout| healthy(rollout) && two_pods(rollout)),
+            ],
         ),
         Member::new(
             "held",
             canary(halves()),
-            vec![Update("v2"), pause(), Hold(true), Until("the pause by hand", held)],
+            vec![
+                Update("v2"),
+                pause(),
+                Hold(true),
+                Until("the pause by hand", held),
+            ],
             vec![Hold(false), Promote, Until("the end", healthy)],
         ),
-        Member::new("timed", canary(seconds), vec![Update("v2"), pause()], vec![TimedPauseEnds(90)]).late(),
+        Member::new(
+            "timed",
+            canary(seconds),
+            vec![Update("v2"), pause()],
+            vec![TimedPauseEnds(90)],
+        )
+        .late(),
         workload,
     ]
 }
@@ -228,7 +260,12 @@ fn routed(host: &str) -> Vec<Member> {
     });
     let routed = || Until("the pause at its weight", routed_pause);
     vec![
-        through_ingress("ingress", anti_affinity, vec![Update("v2"), routed()], promoted()),
+        through_ingress(
+            "ingress",
+            anti_affinity,
+            vec![Update("v2"), routed()],
+            promoted(),
+        ),
         through_ingress(
             "dynamic",
             json!({ "dynamicStableScale": true }),
@@ -238,13 +275,22 @@ fn routed(host: &str) -> Vec<Member> {
         through_ingress(
             "refused",
             json!({ "abortScaleDownDelaySeconds": 600 }),
-            vec![Update("v2"), routed(), Abort, Until("the abort", went_back_routed)],
+            vec![
+                Update("v2"),
+                routed(),
+                Abort,
+                Until("the abort", went_back_routed),
+            ],
             vec![Retry, routed(), Promote, Until("the end", healthy)],
         ),
         Member::new(
             "background",
             canary(with(strategy("background", routing, 20), analysis)),
-            vec![Update("v2"), routed(), Until("the background analysis", measures_in_background)],
+            vec![
+                Update("v2"),
+                routed(),
+                Until("the background analysis", measures_in_background),
+            ],
             promoted(),
         )
         .around(services("background"))
@@ -266,13 +312,20 @@ fn measured() -> Vec<Member> {
         Member::new(
             "inline",
             canary(analysis("gate-and-counts")),
-            vec![Update("v2"), Until("the analysis step", measures_in_step), JobWaits],
+            vec![
+                Update("v2"),
+                Until("the analysis step", measures_in_step),
+                JobWaits,
+            ],
             vec![OpenGate, Until("the end", healthy)],
         ),
         Member::new(
             "doubtful",
             canary(analysis("doubt")),
-            vec![Update("v2"), Until("the inconclusive analysis", inconclusive)],
+            vec![
+                Update("v2"),
+                Until("the inconclusive analysis", inconclusive),
+            ],
             // Going on would measure it again.
             vec![PromoteFully, Until("the end", healthy)],
         ),
@@ -306,7 +359,10 @@ fn blue_greens() -> Vec<Member> {
             json!({
                 "autoPromotionEnabled": false, "previewReplicaCount": 1, "prePromotionAnalysis": template("quick")
             }),
-            vec![Update("v2"), Until("the pause before the switch", waits_for_promotion)],
+            vec![
+                Update("v2"),
+                Until("the pause before the switch", waits_for_promotion),
+            ],
             promoted(),
         ),
         blue_green(
@@ -319,7 +375,11 @@ fn blue_greens() -> Vec<Member> {
         blue_green(
             "post",
             json!({ "postPromotionAnalysis": template("gate") }),
-            vec![Update("v2"), Until("the post-promotion analysis", measures_after_promotion), JobWaits],
+            vec![
+                Update("v2"),
+                Until("the post-promotion analysis", measures_after_promotion),
+                JobWaits,
+            ],
             vec![OpenGate, Until("the end", healthy)],
         ),
     ]

@@ -17,10 +17,20 @@ pub(super) type Look = BTreeMap<String, Value>;
 /// The kinds of which a fleet consists; the record has them in this order.
 pub(super) fn kinds() -> Vec<ApiResource> {
     vec![
-        kind("argoproj.io", "v1alpha1", "AnalysisTemplate", "analysistemplates"),
+        kind(
+            "argoproj.io",
+            "v1alpha1",
+            "AnalysisTemplate",
+            "analysistemplates",
+        ),
         services(),
         kind("networking.k8s.io", "v1", "Ingress", "ingresses"),
-        kind("traefik.io", "v1alpha1", "TraefikService", "traefikservices"),
+        kind(
+            "traefik.io",
+            "v1alpha1",
+            "TraefikService",
+            "traefikservices",
+        ),
         kind("apps", "v1", "Deployment", "deployments"),
         rollouts(),
         replica_sets(),
@@ -48,7 +58,10 @@ pub(super) async fn look(stage: &Stage, namespace: &str) -> Result<Look> {
 /// Fails, with all differences, unless both looks are the same.
 pub(super) fn compare(before: &Look, after: &Look) -> Result<()> {
     let mut differences = Vec::new();
-    for key in before.keys().chain(after.keys().filter(|key| !before.contains_key(*key))) {
+    for key in before
+        .keys()
+        .chain(after.keys().filter(|key| !before.contains_key(*key)))
+    {
         let (was, is) = (before.get(key), after.get(key));
         if was != is {
             differences.push(format!("{key}: {}", difference(was, is)));
@@ -57,7 +70,10 @@ pub(super) fn compare(before: &Look, after: &Look) -> Result<()> {
     if differences.is_empty() {
         return Ok(());
     }
-    bail!("the change of hands was seen:\n          {}", differences.join("\n          "));
+    bail!(
+        "the change of hands was seen:\n          {}",
+        differences.join("\n          ")
+    );
 }
 
 fn difference(was: Option<&Value>, is: Option<&Value>) -> String {
@@ -101,7 +117,13 @@ fn facts(kind: &str, object: &Value) -> Option<Value> {
                 "/status/containerStatuses/0/restartCount",
             ])
         }
-        "ReplicaSet" if object.pointer("/spec/template/metadata/labels/fleet").is_none() => None,
+        "ReplicaSet"
+            if object
+                .pointer("/spec/template/metadata/labels/fleet")
+                .is_none() =>
+        {
+            None
+        }
         "ReplicaSet" => all(&[
             "/metadata/uid",
             "/metadata/labels",
@@ -137,13 +159,35 @@ fn facts(kind: &str, object: &Value) -> Option<Value> {
             "/status/blueGreen/prePromotionAnalysisRunStatus",
             "/status/blueGreen/postPromotionAnalysisRunStatus",
         ]),
-        "Service" if object.pointer("/spec/selector/app.kubernetes.io~1name").is_some() => None,
+        "Service"
+            if object
+                .pointer("/spec/selector/app.kubernetes.io~1name")
+                .is_some() =>
+        {
+            None
+        }
         "Service" | "TraefikService" => all(&["/spec"]),
         "Ingress" => all(&["/metadata/annotations", "/spec"]),
-        "Deployment" if object.pointer("/spec/template/metadata/labels/fleet").is_none() => None,
+        "Deployment"
+            if object
+                .pointer("/spec/template/metadata/labels/fleet")
+                .is_none() =>
+        {
+            None
+        }
         "Deployment" => all(&["/metadata/generation", "/spec/replicas"]),
-        "AnalysisRun" => all(&["/metadata/uid", "/spec", "/status/phase", "/status/startedAt"]),
-        "Experiment" => all(&["/metadata/uid", "/spec", "/status/phase", "/status/availableAt"]),
+        "AnalysisRun" => all(&[
+            "/metadata/uid",
+            "/spec",
+            "/status/phase",
+            "/status/startedAt",
+        ]),
+        "Experiment" => all(&[
+            "/metadata/uid",
+            "/spec",
+            "/status/phase",
+            "/status/availableAt",
+        ]),
         "Job" => all(&["/metadata/uid", "/spec"]),
         _ => None,
     }

@@ -37,12 +37,24 @@ use fleet::Member;
 
 /// Argo Rollouts drives every Rollout into its phase; Sluice takes over and finishes them.
 pub(super) async fn taken_over(stage: Arc<Stage>) -> Result<()> {
-    change_hands(&stage, "adopted", Controller::ArgoRollouts, Controller::Sluice).await
+    change_hands(
+        &stage,
+        "adopted",
+        Controller::ArgoRollouts,
+        Controller::Sluice,
+    )
+    .await
 }
 
 /// Sluice drives every Rollout into its phase; Argo Rollouts takes over and finishes them.
 pub(super) async fn handed_back(stage: Arc<Stage>) -> Result<()> {
-    change_hands(&stage, "returned", Controller::Sluice, Controller::ArgoRollouts).await
+    change_hands(
+        &stage,
+        "returned",
+        Controller::Sluice,
+        Controller::ArgoRollouts,
+    )
+    .await
 }
 
 /// Writes the fixtures: every phase, as Argo Rollouts leaves it.
@@ -54,7 +66,9 @@ pub async fn record(stage: &Stage) -> Result<()> {
     let _ends = EndsWith(stage, namespace.name());
     let fleet = fleet::all(&format!("{}.local", namespace.name()));
     drive(stage, &namespace, &fleet, Controller::ArgoRollouts).await?;
-    Controller::ArgoRollouts.stop(stage, namespace.name()).await?;
+    Controller::ArgoRollouts
+        .stop(stage, namespace.name())
+        .await?;
     record::write(stage, namespace.name(), &fleet).await
 }
 
@@ -76,7 +90,10 @@ async fn change_hands(
         let after = look::look(stage, name).await?;
         // Both are told: a difference says why a Rollout is not finished, and the other way round.
         let same = look::compare(&before, &after);
-        let finished = all_of(&fleet, |member| acts::play(stage, name, member.name, &member.finish)).await;
+        let finished = all_of(&fleet, |member| {
+            acts::play(stage, name, member.name, &member.finish)
+        })
+        .await;
         match (same, finished) {
             (Ok(()), finished) => finished,
             (same, Ok(())) => same,
@@ -114,12 +131,13 @@ async fn drive(
         acts::play(stage, name, member.name, &first).await
     })
     .await?;
-    let (late, early): (Vec<&Member>, Vec<&Member>) =
-        fleet.iter().partition(|member| member.late);
+    let (late, early): (Vec<&Member>, Vec<&Member>) = fleet.iter().partition(|member| member.late);
     for group in [early, late] {
-        all_of(group, |member| acts::play(stage, name, member.name, &member.drive))
-            .await
-            .context("into its phase")?;
+        all_of(group, |member| {
+            acts::play(stage, name, member.name, &member.drive)
+        })
+        .await
+        .context("into its phase")?;
     }
     at_rest(stage, name).await
 }

@@ -56,7 +56,8 @@ pub(super) fn analyses(prometheus: &str, instance: &str) -> Vec<Value> {
         "name": "check", "image": BUSYBOX_IMAGE, "imagePullPolicy": "IfNotPresent", "command": ["/bin/true"]
     });
     let pod = json!({ "restartPolicy": "Never", "containers": [container] });
-    let job = json!({ "spec": { "suspend": true, "backoffLimit": 0, "template": { "spec": pod } } });
+    let job =
+        json!({ "spec": { "suspend": true, "backoffLimit": 0, "template": { "spec": pod } } });
     let gate = json!({ "name": "gate", "provider": { "job": job } });
     let one = json!({ "prometheus": { "address": prometheus, "query": "vector(1)" } });
     let counts = json!({
