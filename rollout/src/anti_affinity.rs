@@ -36,6 +36,7 @@ fn term(seen: &Seen<'_>) -> Option<(&'static str, Value)> {
         "labelSelector": { "matchExpressions": [
             { "key": names::POD_TEMPLATE_HASH, "operator": "In", "values": [stable] }
         ] },
+        "namespaces": [seen.world.rollout.metadata.namespace.as_deref().unwrap_or_default()],
         "topologyKey": HOST
     });
     match &asked.preferred_during_scheduling_ignored_during_execution {

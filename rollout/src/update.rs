@@ -79,7 +79,7 @@ pub(crate) fn begin(seen: &Seen<'_>, changes: &Changes, draft: &mut Draft) {
     let (steps, revision) = (seen.steps(), seen.sets.revision());
     let skip = if seen.is_stable() {
         Some("Rollback to stable ReplicaSets")
-    } else if is_rollback_within_window(seen) && seen.sets.new.is_some_and(|new| new.replicas > 0) {
+    } else if is_rollback_within_window(seen) {
         Some("Rollback within the window")
     } else {
         None

@@ -49,6 +49,8 @@ enum Command {
     /// Keep Prometheus' list of pods; started by the cluster.
     #[command(hide = true)]
     DiscoverPods(discover_pods::Arguments),
+    /// Record Rollouts in every phase, as the real Argo Rollouts leaves them, for the tests of adoption.
+    RecordAdoption,
     /// Play random schedules in the simulation, by count or by time; or put known defects back and see tests fail.
     Soak(soak::Arguments),
     /// Serve Git repositories over HTTP; started by the cluster.
@@ -77,6 +79,7 @@ fn main() -> ExitCode {
             Command::Cluster(arguments) => cluster::run(arguments).await,
             Command::Install(arguments) => install::run(arguments).await,
             Command::DiscoverPods(arguments) => discover_pods::run(arguments).await,
+            Command::RecordAdoption => scenarios::record_adoption().await,
             Command::Soak(arguments) => soak::run(&arguments).await,
             Command::ServeGit(arguments) => serve_git::run(arguments).await,
         }

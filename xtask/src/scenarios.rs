@@ -1,5 +1,6 @@
 //! The scenarios of the real cluster: brings up what they need, plays them, takes it down again.
 
+use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Result;
@@ -43,6 +44,17 @@ pub(crate) async fn stage() -> Result<Stage> {
 pub(crate) async fn play(stage: Stage, only: &str) -> Result<Count> {
     let (passed, failed) = scenarios::run(Arc::new(stage), only).await?;
     Ok(Count { passed, failed })
+}
+
+/// Writes `e2e/fixtures/adoption` anew, on the cluster, which stays up.
+///
+/// # Errors
+/// When the cluster does not come up, or a Rollout does not get into its phase.
+pub(crate) async fn record_adoption() -> Result<ExitCode> {
+    let stage = stage().await?;
+    install::install(Profile::Adoption, &Reporter::terminal()).await?;
+    scenarios::record_adoption(&stage).await?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Takes the cluster down again.

@@ -118,7 +118,7 @@ async fn tools(fast: bool) -> Result<()> {
     let profile = if fast {
         Profile::Renderers
     } else {
-        Profile::Full
+        Profile::Adoption
     };
     install::install(profile, &Reporter::terminal()).await?;
     Ok(())

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 use sluice_controller::Config;
 use sluice_controller::args;
@@ -47,13 +48,18 @@ pub(crate) fn server() -> FakeApi {
 
 /// The configuration of a controller that leaves Applications alone; its ports are any that are free.
 pub(crate) fn config(more: &[&str]) -> Config {
-    let line = [
+    let mut line = vec![
         "sluice-controller",
-        "--controllers=rollouts,experiments,analysis",
         "--bind-address=127.0.0.1",
         "--metricsPort=0",
         "--healthzPort=0",
     ];
+    if !more
+        .iter()
+        .any(|argument| argument.starts_with("--controllers="))
+    {
+        line.push("--controllers=rollouts,experiments,analysis");
+    }
     args::read(line.iter().chain(more))
         .unwrap()
         .args
@@ -69,11 +75,15 @@ impl Harness {
 
     /// Starts a controller with further arguments.
     pub(crate) fn start_with(server: FakeApi, more: &[&str]) -> Self {
+        // Behind the creation of every object of the fake server.
+        Self::start_at(server, more, "2026-01-01T01:00:00Z".parse().unwrap())
+    }
+
+    /// Starts a controller with further arguments at a moment; from then on wall time follows tokio's timers.
+    pub(crate) fn start_at(server: FakeApi, more: &[&str], base: Timestamp) -> Self {
         // RUST_LOG shows what the controller says.
         telemetry::init_logs("off", LogFormat::Text);
         let stop = CancellationToken::new();
-        // Behind the creation of every object of the fake server; wall time follows tokio's timers.
-        let base = "2026-01-01T01:00:00Z".parse().unwrap();
         let run = tokio::spawn(sluice_controller::run_with_clock(
             config(more),
             server.client(),

@@ -4,6 +4,7 @@
     reason = "in a test a wrong assumption is a failure"
 )]
 
+mod adoption;
 mod analysis;
 mod blue_green;
 mod experiment;

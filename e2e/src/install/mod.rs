@@ -35,6 +35,8 @@ pub enum Profile {
     Full,
     /// [`Profile::Full`] and simulated nodes.
     Everything,
+    /// [`Profile::Full`] and the controller of Argo Rollouts.
+    Adoption,
 }
 
 /// Where each program is.
@@ -87,7 +89,7 @@ impl Toolbox {
 /// # Errors
 /// When the machine is not fit (not root, no Go) or an installation or a build fails.
 pub async fn install(profile: Profile, reporter: &Reporter) -> Result<Toolbox> {
-    if matches!(profile, Profile::Full | Profile::Everything) {
+    if !matches!(profile, Profile::Renderers | Profile::ControlPlane) {
         debian::ensure(reporter).await?;
     }
     for module in MODULES.iter().filter(|module| module.wanted(profile)) {

@@ -36,6 +36,8 @@ pub enum Program {
     CoreDns,
     /// Simulated nodes and pods.
     Kwok,
+    /// The controller of Argo Rollouts, from which Sluice takes over and to which it hands back.
+    ArgoRollouts,
 }
 
 impl Program {
@@ -54,6 +56,7 @@ impl Program {
             Self::Traefik => "traefik",
             Self::CoreDns => "coredns",
             Self::Kwok => "kwok",
+            Self::ArgoRollouts => "rollouts-controller",
         }
     }
 
@@ -72,6 +75,7 @@ impl Program {
             Self::Traefik => "github.com/traefik/traefik/v3/cmd/traefik",
             Self::CoreDns => "github.com/coredns/coredns",
             Self::Kwok => "sigs.k8s.io/kwok/cmd/kwok",
+            Self::ArgoRollouts => "github.com/argoproj/argo-rollouts/cmd/rollouts-controller",
         }
     }
 }
@@ -140,6 +144,12 @@ pub const MODULES: &[Module] = &[
         programs: &[Program::Kwok],
         from: Profile::Everything,
     },
+    Module {
+        name: "argo-rollouts",
+        upstream: "github.com/argoproj/argo-rollouts",
+        programs: &[Program::ArgoRollouts],
+        from: Profile::Adoption,
+    },
 ];
 
 impl Module {
@@ -153,8 +163,9 @@ impl Module {
     /// Whether a profile needs this module.
     pub(super) fn wanted(&self, profile: Profile) -> bool {
         match profile {
-            Profile::Everything => true,
-            Profile::Full => self.from != Profile::Everything,
+            Profile::Everything => self.from != Profile::Adoption,
+            Profile::Full => !matches!(self.from, Profile::Everything | Profile::Adoption),
+            Profile::Adoption => self.from != Profile::Everything,
             Profile::ControlPlane => self.from == Profile::ControlPlane,
             Profile::Renderers => {
                 let renders = [Program::Helm, Program::Kustomize];

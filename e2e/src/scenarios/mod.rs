@@ -3,6 +3,7 @@
 //! [`all`] lists them; [`run`] plays them and prints one line for each. Those that stop a part of the cluster or the
 //! controller run alone, after the others.
 
+mod adoption;
 mod analysis;
 mod autoscaling;
 mod bad_input;
@@ -12,11 +13,14 @@ mod examples;
 mod experiments;
 mod fixtures;
 mod gitops;
+mod measurements;
 mod outages;
 mod plugin;
 mod pods;
 mod routers;
 mod sharding;
+mod sides;
+mod strategies;
 mod visitor;
 mod watch;
 mod workloads;
@@ -29,9 +33,12 @@ use anyhow::{Context as _, Result};
 use futures::StreamExt;
 use futures::stream;
 
+pub use adoption::record as record_adoption;
+
 use crate::cluster::Cluster;
+use crate::install::{self, Profile};
 use crate::product::build::Programs;
-use crate::progress::seconds;
+use crate::progress::{Reporter, seconds};
 
 /// What every scenario gets.
 pub struct Stage {
@@ -50,6 +57,8 @@ pub struct Scenario {
     name: &'static str,
     /// Whether it disturbs the others.
     alone: bool,
+    /// What it needs beside a cluster.
+    needs: Profile,
     limit: Duration,
     play: fn(Arc<Stage>) -> Work,
 }
@@ -59,6 +68,7 @@ macro_rules! scenario {
         Scenario {
             name: $name,
             alone: false,
+            needs: Profile::Full,
             limit: Duration::from_secs($seconds),
             play: |stage| Box::pin($function(stage)),
         }
@@ -69,6 +79,14 @@ macro_rules! scenario {
             ..scenario!($name, $seconds, $function)
         }
     };
+}
+
+/// A scenario that needs the controller of Argo Rollouts.
+fn adoption(scenario: Scenario) -> Scenario {
+    Scenario {
+        needs: Profile::Adoption,
+        ..scenario
+    }
 }
 
 /// All scenarios.
@@ -182,6 +200,51 @@ pub fn all() -> Vec<Scenario> {
             sharding::own_rights_suffice
         ),
         scenario!(
+            "chosen requests reach the canary by their header",
+            240,
+            sides::header
+        ),
+        scenario!(
+            "two Services swap roles while stable shrinks and grows",
+            300,
+            sides::ping_pong
+        ),
+        scenario!(
+            "a canary larger than its weight, until it is steady",
+            300,
+            sides::scaled_and_steady
+        ),
+        scenario!(
+            "canary to blue-green and back, and no request fails",
+            300,
+            strategies::there_and_back
+        ),
+        scenario!(
+            "a rollback within its window skips the steps",
+            300,
+            strategies::rollback_window
+        ),
+        scenario!(
+            "of the revisions in their delay one stays",
+            240,
+            strategies::delayed_revisions
+        ),
+        scenario!(
+            "an analysis over HTTP hides its secret and ends by hand",
+            300,
+            measurements::over_http
+        ),
+        adoption(scenario!(
+            "taken over from Argo Rollouts in every phase",
+            600,
+            adoption::taken_over
+        )),
+        adoption(scenario!(
+            "handed back to Argo Rollouts in every phase",
+            600,
+            adoption::handed_back
+        )),
+        scenario!(
             "bad input gets a condition that names the field",
             180,
             bad_input::rollouts
@@ -237,6 +300,9 @@ pub async fn run(stage: Arc<Stage>, only: &str) -> Result<(usize, usize)> {
         .into_iter()
         .filter(|scenario| scenario.name.contains(only))
         .collect();
+    if chosen.iter().any(|one| one.needs == Profile::Adoption) {
+        install::install(Profile::Adoption, &Reporter::terminal()).await?;
+    }
     let (alone, together): (Vec<_>, Vec<_>) =
         chosen.into_iter().partition(|scenario| scenario.alone);
     let mut outcomes: Vec<bool> = stream::iter(together)

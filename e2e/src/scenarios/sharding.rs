@@ -3,7 +3,6 @@
 //! The first one has every right on the cluster, since its GitOps loop applies whatever there is; a rule that is missing
 //! in a role shows here.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,19 +26,33 @@ pub(super) async fn own_rights_suffice(stage: Arc<Stage>) -> Result<()> {
     let namespace = stage.cluster.namespace("shard").await?;
     let name = namespace.name();
     let id = name.to_owned();
-    let helm = stage.cluster.tools().path(Program::Helm)?;
-    install(&stage, helm, name, &id).await?;
+    install(&stage, name, &id).await?;
     let outcome = updates(&stage, &namespace, &id).await;
-    // Its ClusterRole does not go with the namespace.
-    Command::new(helm)
-        .args(["uninstall", "shard", "--namespace", name])
-        .env("KUBECONFIG", stage.cluster.kubeconfig())
-        .run()
-        .await?;
+    uninstall(&stage, name).await?;
     outcome
 }
 
-async fn install(stage: &Stage, helm: &Path, namespace: &str, id: &str) -> Result<()> {
+/// Takes the second installation away, with its ClusterRole, which does not go with the namespace. Nothing happens when
+/// there is none.
+pub(super) async fn uninstall(stage: &Stage, namespace: &str) -> Result<()> {
+    let helm = stage.cluster.tools().path(Program::Helm)?;
+    Command::new(helm)
+        .args([
+            "uninstall",
+            "shard",
+            "--ignore-not-found",
+            "--namespace",
+            namespace,
+        ])
+        .env("KUBECONFIG", stage.cluster.kubeconfig())
+        .run()
+        .await?;
+    Ok(())
+}
+
+/// Installs Sluice for the objects of a namespace that carry an instance id, and waits until it is ready.
+pub(super) async fn install(stage: &Stage, namespace: &str, id: &str) -> Result<()> {
+    let helm = stage.cluster.tools().path(Program::Helm)?;
     let values = [
         format!("image.repository={}", images::SLUICE),
         format!("image.tag={}", images::TAG),

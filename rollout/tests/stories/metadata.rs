@@ -186,6 +186,7 @@ fn new_pods_keep_off_the_nodes_of_the_stable_revision_until_theirs_is_stable() {
                 "labelSelector": { "matchExpressions": [
                     { "key": names::POD_TEMPLATE_HASH, "operator": "In", "values": [stable] }
                 ] },
+                "namespaces": ["shop"],
                 "topologyKey": "kubernetes.io/hostname"
             })
         );

@@ -151,6 +151,32 @@ fn a_way_back_within_the_window_skips_the_steps() {
 }
 
 #[test]
+fn a_way_back_within_the_window_skips_the_steps_whether_or_not_its_pods_still_run() {
+    for routed in [true, false] {
+        let mut cluster = Cluster::deployed(rollout(4, steps(), routed));
+        cluster.edit(|rollout| {
+            rollout.spec.rollback_window = Some(RollbackWindow { revisions: Some(2) });
+        });
+        for image in ["web:2", "web:3"] {
+            cluster.wait(100);
+            cluster.set_image(image);
+            cluster.settle();
+            cluster.promote_fully();
+            cluster.settle();
+        }
+        cluster.wait(100);
+        cluster.settle();
+        assert_eq!(cluster.pods("web:1"), 0);
+        cluster.set_image("web:1");
+        cluster.settle();
+        assert_eq!(
+            (cluster.phase(), cluster.stable().as_str()),
+            ("Healthy", "web:1")
+        );
+    }
+}
+
+#[test]
 fn changed_steps_start_from_the_beginning() {
     let mut cluster = Cluster::deployed(rollout(4, steps(), true));
     cluster.set_image("web:2");

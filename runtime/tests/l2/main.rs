@@ -6,5 +6,6 @@ mod execute;
 mod freshness;
 mod leader;
 mod queue;
+#[expect(dead_code, reason = "the tests of the controller use more of it")]
 mod support;
 mod watch;

@@ -5,7 +5,7 @@ use sluice_crds::decode;
 use sluice_crds::rollout::Rollout;
 use sluice_crds::split::SplitRoute;
 
-use crate::schedule::Cluster;
+use crate::cluster::Cluster;
 use crate::store::Key;
 
 /// The routes, highest priority first; those of the first router object that carries any.

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use sluice_crds::rollout::Rollout;
 use sluice_crds::split::SplitRoute;
 use sluice_traffic::overlay_controlled;
-use support::{Store, gateway_api, rollout_with, split};
+use support::{Store, split};
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 1500, failure_persistence: None, ..Default::default() })]

@@ -179,6 +179,13 @@ impl FakeApi {
         }
     }
 
+    /// Puts an object there that was recorded somewhere else: it keeps its uid, its generation and when it was made.
+    pub(crate) fn restore(&self, kind: &Kind, object: Value) -> Value {
+        let collection = kind.collection_path(None);
+        self.lock()
+            .store(&collection, id_of(&object), object, "ADDED")
+    }
+
     /// Changes an object in place, as another client would.
     pub(crate) fn edit(
         &self,
