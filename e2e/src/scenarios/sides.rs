@@ -76,13 +76,20 @@ pub(super) async fn header(stage: Arc<Stage>) -> Result<()> {
         .rollout_until(name, "v2 to be healthy", 60, healthy)
         .await?;
     let route = kind("gateway.networking.k8s.io", "v1", "HTTPRoute", "httproutes");
-    let route = stage.get(name, &route, "web").await?;
-    let rules = route.pointer("/spec/rules").and_then(Value::as_array);
-    ensure!(
-        rules.map(Vec::len) == Some(1) && !route["spec"].to_string().contains("x-tester"),
-        "the route of the testers is still there: {}",
-        route["spec"]
-    );
+    let gone = |route: &Value| {
+        let rules = route.pointer("/spec/rules").and_then(Value::as_array);
+        rules.map(Vec::len) == Some(1) && !route["spec"].to_string().contains("x-tester")
+    };
+    stage
+        .until(
+            name,
+            &route,
+            "web",
+            "the route of the testers to go",
+            20,
+            gone,
+        )
+        .await?;
     Ok(())
 }
 
