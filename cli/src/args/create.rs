@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
+use clap::{ArgGroup, Args, Subcommand};
 
 /// Arguments of `create`.
 #[derive(Args, Debug)]
@@ -34,16 +34,13 @@ pub(crate) enum Create {
 
 /// Arguments of `create analysisrun`.
 #[derive(Args, Debug)]
+#[command(group(ArgGroup::new("template").required(true).args(["from", "from_file"])))]
 pub(crate) struct CreateRunArgs {
     /// Name of the AnalysisTemplate in the cluster
-    #[arg(
-        long,
-        value_name = "TEMPLATE_NAME",
-        required_unless_present = "from_file"
-    )]
+    #[arg(long, value_name = "TEMPLATE_NAME")]
     pub from: Option<String>,
     /// File with the template; - for standard input
-    #[arg(long, value_name = "FILE", conflicts_with = "from")]
+    #[arg(long, value_name = "FILE")]
     pub from_file: Option<PathBuf>,
     /// The template is a ClusterAnalysisTemplate
     #[arg(long)]

@@ -110,6 +110,11 @@ fn wrong_command_lines_are_refused_with_a_hint() {
         ErrorKind::ArgumentConflict
     );
     assert_eq!(kind("completion tcsh"), ErrorKind::InvalidValue);
+    let text = read("create ar").unwrap_err().to_string();
+    assert!(
+        text.contains("--from <TEMPLATE_NAME>|--from-file <FILE>"),
+        "{text}"
+    );
     let text = read("create ar --from a -a x").unwrap_err().to_string();
     assert!(
         text.contains("arguments must be in the form NAME=VALUE"),
