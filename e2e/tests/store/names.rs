@@ -98,8 +98,8 @@ impl Names {
             let given = ["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"];
             remove(&mut object, "spec", &given);
         }
-        if matches!(slot.kind.as_str(), "Service" | "Ingress") {
-            // Written as an empty object where there is none.
+        if matches!(slot.kind.as_str(), "Service" | "Ingress" | "Deployment") {
+            // Empty objects that are written where there is nothing to say.
             let none = |it: &Value| it.as_object().is_some_and(Map::is_empty);
             if object.pointer("/status/loadBalancer").is_some_and(none) {
                 remove(&mut object, "status", &["loadBalancer"]);

@@ -21,8 +21,19 @@ pub(crate) struct Difference {
     pub(crate) after: Option<Step>,
     /// What differs.
     pub(crate) what: String,
-    pub(crate) real: String,
-    pub(crate) simulated: String,
+    /// Where in it.
+    pub(crate) at: Vec<String>,
+    pub(crate) real: Value,
+    pub(crate) simulated: Value,
+}
+
+impl Difference {
+    /// The same for differences that are likely to have the same cause.
+    pub(crate) fn signature(&self) -> (Option<(&'static str, &str)>, &[String]) {
+        let after = self.after.as_ref();
+        let after = after.map(|step| (step.send.verb(), step.on.kind.as_str()));
+        (after, &self.at)
+    }
 }
 
 impl fmt::Display for Difference {
@@ -31,9 +42,16 @@ impl fmt::Display for Difference {
             Some(step) => writeln!(f, "after {}", json!(step))?,
             None => writeln!(f, "at the end")?,
         }
-        writeln!(f, "{}:", self.what)?;
-        writeln!(f, "  real:      {}", self.real)?;
-        write!(f, "  simulated: {}", self.simulated)
+        write!(f, "{} differs", self.what)?;
+        let value = |object: &Value, at: &str| {
+            let value = object.pointer(at);
+            value.map_or_else(|| "absent".to_owned(), Value::to_string)
+        };
+        for at in &self.at {
+            write!(f, "\n  {at}\n    real:      {}", value(&self.real, at))?;
+            write!(f, "\n    simulated: {}", value(&self.simulated, at))?;
+        }
+        Ok(())
     }
 }
 
@@ -185,9 +203,10 @@ fn different(what: &str, real: &Value, simulated: &Value) -> Option<Difference> 
         differing(real, simulated, "", &mut paths);
         Difference {
             after: None,
-            what: format!("{what} differs at {}", paths.join(", ")),
-            real: real.to_string(),
-            simulated: simulated.to_string(),
+            what: what.to_owned(),
+            at: paths,
+            real: real.clone(),
+            simulated: simulated.clone(),
         }
     })
 }
@@ -198,15 +217,17 @@ fn differing(one: &Value, other: &Value, at: &str, found: &mut Vec<String>) {
         (Value::Object(one), Value::Object(other)) => {
             let keys: BTreeSet<&String> = one.keys().chain(other.keys()).collect();
             for key in keys {
+                let values = (one.get(key), other.get(key));
+                // Keys of labels and annotations have slashes of their own.
+                let key = key.replace('~', "~0").replace('/', "~1");
                 let at = format!("{at}/{key}");
-                match (one.get(key), other.get(key)) {
+                match values {
                     (Some(one), Some(other)) => differing(one, other, &at, found),
-                    (Some(one), None) => found.push(format!("{at} ({one}, absent)")),
-                    (_, other) => found.push(format!("{at} (absent, {})", json!(other))),
+                    _ => found.push(at),
                 }
             }
         }
         (one, other) if one == other => {}
-        (one, other) => found.push(format!("{at} ({one}, {other})")),
+        _ => found.push(at.to_owned()),
     }
 }

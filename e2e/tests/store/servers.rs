@@ -78,6 +78,10 @@ impl Real {
                     // A patch with the uid of another object of that name: production takes it for a conflict.
                     (422, _) if of_uid => Class::Conflict,
                     (400 | 422, _) => Class::Invalid,
+                    // What a new object must not say has no code of its own.
+                    (500, _) if status.message.starts_with("resourceVersion should not be set") => {
+                        Class::Invalid
+                    }
                     _ => bail!("{} {name}: {status:?}", kind.kind),
                 }))
             }
