@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use json_patch::jsonptr::PointerBuf;
+use json_patch::{AddOperation, PatchOperation};
 use serde_json::Value;
 use sluice_rollout::request::{Request, Target};
 use sluice_traffic::{Patch, RouteEdit};
@@ -106,12 +108,37 @@ pub fn json_patch(store: &mut Store, key: &Key, patch: &Value) -> Answer {
     let patch: json_patch::Patch = serde::Deserialize::deserialize(patch)
         .map_err(|error: serde_json::Error| invalid(error.to_string()))?;
     let mut patched = current.clone();
-    json_patch::patch(&mut patched, &patch).map_err(|error| invalid(error.to_string()))?;
+    for operation in patch.0 {
+        if let Some(operation) = as_the_server_takes(operation, &patched) {
+            json_patch::patch(&mut patched, &[operation])
+                .map_err(|error| invalid(error.to_string()))?;
+        }
+    }
     store
         .edit(key, Part::Main, &Expected::default(), |object| {
             *object = patched
         })
         .map(Some)
+}
+
+/// What the API server makes of an operation on a field that its object does not have: a test for null holds, and a
+/// replacement adds it.
+fn as_the_server_takes(operation: PatchOperation, object: &Value) -> Option<PatchOperation> {
+    let absent = |path: &PointerBuf| {
+        let (parent, field) = path.split_back()?;
+        let parent = object.pointer(parent.as_str())?.as_object()?;
+        (!parent.contains_key(field.decoded().as_ref())).then_some(())
+    };
+    match operation {
+        PatchOperation::Test(test) if test.value.is_null() && absent(&test.path).is_some() => None,
+        PatchOperation::Replace(replace) if absent(&replace.path).is_some() => {
+            Some(PatchOperation::Add(AddOperation {
+                path: replace.path,
+                value: replace.value,
+            }))
+        }
+        other => Some(other),
+    }
 }
 
 /// Whether an object that exists is the one that a creation was for: of the same owner, with the same hash.

@@ -9,9 +9,14 @@ pub fn shrink(
     broken: &Broken,
     mut play: impl FnMut(&[Step]) -> Option<Broken>,
 ) -> Vec<Step> {
+    smallest(steps, |steps| {
+        play(steps).is_some_and(|found| found.promise == broken.promise)
+    })
+}
+
+/// The smallest list found that still fails, whatever it is a list of.
+pub fn smallest<T: Clone>(steps: &[T], mut still_fails: impl FnMut(&[T]) -> bool) -> Vec<T> {
     let mut best = steps.to_vec();
-    let mut still_fails =
-        |steps: &[Step]| play(steps).is_some_and(|found| found.promise == broken.promise);
     let mut size = best.len() / 2;
     while size > 0 {
         let mut from = 0;

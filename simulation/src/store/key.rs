@@ -80,6 +80,6 @@ pub struct Expected {
 pub enum Part {
     /// Everything but the status, for kinds with a status subresource; everything for the others.
     Main,
-    /// Only the status.
+    /// The status subresource: only the status, and of built-in kinds the metadata.
     Status,
 }

@@ -3,18 +3,21 @@
 //! It follows the real one where controllers can tell the difference: a write with an outdated resourceVersion or uid is a
 //! 409, `metadata.generation` rises when anything but metadata and status changes, a write that changes nothing keeps
 //! the resourceVersion, a deleted object with finalizers stays until they are gone, and dependents follow their owner.
+//! That its answers are those of the real one is tested with random requests (`e2e/tests/store`).
 //!
 //! | what | file |
 //! |---|---|
 //! | names, preconditions, refusals | `key` |
 //! | an object at one resource version | `object` |
 //! | merge patches | `patch` |
+//! | the form in which objects are stored, and which are refused | `rules` |
 //!
 //! Requests of the engines come in through [`crate::requests`].
 
 mod key;
 mod object;
 mod patch;
+mod rules;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -62,6 +65,17 @@ const STATUS_SUBRESOURCE: [&str; 7] = [
     "HTTPRoute",
     "Ingress",
     "Pod",
+];
+
+/// Kinds that are built in.
+const BUILT_IN: [&str; 7] = [
+    "ReplicaSet",
+    "Deployment",
+    "Service",
+    "Ingress",
+    "Pod",
+    "ConfigMap",
+    "Secret",
 ];
 
 /// Kinds that have no `metadata.generation`.
@@ -133,17 +147,15 @@ impl Store {
                 "kind and metadata.name are required".into(),
             ));
         }
-        if self.objects.contains_key(&key) {
-            return Err(Refusal::AlreadyExists(key));
+        if let Some(why) = rules::refused_new(&object) {
+            return Err(Refusal::Invalid(key, why));
         }
-        self.uids += 1;
-        let uid = format!("uid-{}", self.uids);
+        let uid = format!("uid-{}", self.uids + 1);
         let created = self.now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
         if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
             metadata.remove("deletionTimestamp");
             metadata.insert("uid".into(), json!(uid));
             metadata.insert("creationTimestamp".into(), json!(created));
-            metadata.remove("generation");
             if !NO_GENERATION.contains(&key.kind.as_str()) {
                 metadata.insert("generation".into(), json!(1));
             }
@@ -153,6 +165,14 @@ impl Store {
         {
             object.remove("status");
         }
+        rules::canonical(&key.kind, &mut object);
+        if let Some(why) = rules::refused(&key.kind, None, &object) {
+            return Err(Refusal::Invalid(key, why));
+        }
+        if self.objects.contains_key(&key) {
+            return Err(Refusal::AlreadyExists(key));
+        }
+        self.uids += 1;
         Ok(self.put(Arc::new(key), object))
     }
 
@@ -167,12 +187,28 @@ impl Store {
         expected: &Expected,
         patch: &Value,
     ) -> Result<Arc<Object>, Refusal> {
+        let built_in = BUILT_IN.contains(&key.kind.as_str());
+        if part == Part::Status && !STATUS_SUBRESOURCE.contains(&key.kind.as_str()) {
+            // There is no such path.
+            return Err(Refusal::NotFound(key.clone()));
+        }
         let old = self.expect(key, expected)?;
-        for field in ["/metadata/resourceVersion", "/metadata/uid"] {
+        let fences = if part == Part::Status && !built_in {
+            // Of a status patch the API server drops the metadata before it compares uids.
+            &["/metadata/resourceVersion"][..]
+        } else {
+            &["/metadata/resourceVersion", "/metadata/uid"]
+        };
+        for field in fences {
             let asked = text(patch, field);
             if !asked.is_empty() && asked != text(old.value(), field) {
                 return Err(Refusal::Conflict(key.clone()));
             }
+        }
+        let version = patch.pointer("/metadata/resourceVersion");
+        if !built_in && version.is_some_and(Value::is_null) {
+            let why = "metadata.resourceVersion: must be specified for an update";
+            return Err(Refusal::Invalid(key.clone(), why.to_owned()));
         }
         let mut object = old.value().clone();
         merge_patch(&mut object, patch);
@@ -201,6 +237,9 @@ impl Store {
     /// When it does not exist, or is not what was expected.
     pub fn delete(&mut self, key: &Key, expected: &Expected) -> Result<(), Refusal> {
         let object = self.expect(key, expected)?;
+        if object.value().pointer("/metadata/deletionTimestamp").is_some() {
+            return Ok(());
+        }
         let finalizers = object
             .value()
             .pointer("/metadata/finalizers")
@@ -210,6 +249,7 @@ impl Store {
             let mut object = object.value().clone();
             let now = self.now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
             set(&mut object, "metadata", "deletionTimestamp", json!(now));
+            raise_generation(&mut object);
             self.put(key, object);
         } else {
             self.remove(key);
@@ -268,11 +308,26 @@ impl Store {
             return Err(Refusal::NotFound(key.clone()));
         };
         let old = present.value();
+        if Key::of(&new) != *key {
+            let why = "the name of the object does not match the name in the URL".to_owned();
+            return Err(Refusal::Invalid(key.clone(), why));
+        }
         let subresource = STATUS_SUBRESOURCE.contains(&key.kind.as_str());
         if part == Part::Status && subresource {
             let status = new.get("status").cloned();
+            let metadata = new.get_mut("metadata").map(Value::take);
             new = old.clone();
             put_or_remove(&mut new, "status", status);
+            // Of its own kinds the API server takes the metadata too, but for the labels of a Deployment.
+            if BUILT_IN.contains(&key.kind.as_str()) {
+                put_or_remove(&mut new, "metadata", metadata);
+                if key.kind == "Deployment"
+                    && let Some(metadata) = new.get_mut("metadata")
+                {
+                    let labels = old.pointer("/metadata/labels").cloned();
+                    put_or_remove(metadata, "labels", labels);
+                }
+            }
         } else if subresource && new.get("status") != old.get("status") {
             put_or_remove(&mut new, "status", old.get("status").cloned());
         }
@@ -281,25 +336,30 @@ impl Store {
             "creationTimestamp",
             "generation",
             "resourceVersion",
-            "name",
-            "namespace",
         ] {
             let known = old.get("metadata").and_then(|metadata| metadata.get(field));
             let now = new.get("metadata").and_then(|metadata| metadata.get(field));
-            if let Some(value) = known
-                && now != known
-            {
-                set(&mut new, "metadata", field, value.clone());
+            if now != known {
+                let known = known.cloned();
+                if let Some(metadata) = new.get_mut("metadata") {
+                    put_or_remove(metadata, field, known);
+                }
             }
         }
+        rules::canonical(&key.kind, &mut new);
         if new == *old {
             return Ok(present);
         }
-        let generation = old.pointer("/metadata/generation").and_then(Value::as_u64);
-        if let Some(generation) = generation
-            && !same_content(&new, old, subresource)
-        {
-            set(&mut new, "metadata", "generation", json!(generation + 1));
+        if let Some(why) = rules::refused(&key.kind, Some(old), &new) {
+            return Err(Refusal::Invalid(key.clone(), why));
+        }
+        // The annotations of a Deployment count: they are copied to its sets.
+        let annotated = key.kind == "Deployment"
+            && part == Part::Main
+            && new.pointer("/metadata/annotations") != old.pointer("/metadata/annotations");
+        let changed = annotated || !same_content(&new, old, subresource);
+        if changed && !NO_GENERATION.contains(&key.kind.as_str()) {
+            raise_generation(&mut new);
         }
         let deleting = new.pointer("/metadata/deletionTimestamp").is_some();
         let finalizers = new
@@ -350,6 +410,13 @@ pub(crate) fn of_kind<'a>(
         .range::<Key, _>(Key::new(kind, "", "")..)
         .take_while(move |(key, _)| key.kind == kind)
         .map(|(_, object)| object)
+}
+
+fn raise_generation(object: &mut Value) {
+    let generation = object.pointer("/metadata/generation");
+    if let Some(generation) = generation.and_then(Value::as_u64) {
+        set(object, "metadata", "generation", json!(generation + 1));
+    }
 }
 
 /// Whether two states of an object differ in nothing but metadata and status.

@@ -17,10 +17,13 @@ pub fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {
         .unwrap_or_default()
 }
 
-/// Applies a JSON merge patch (RFC 7386).
+/// Applies a JSON merge patch (RFC 7386), as the API server does: fields that are null are left out of objects in lists too.
 pub fn merge_patch(target: &mut Value, patch: &Value) {
     let Value::Object(patch) = patch else {
         *target = patch.clone();
+        if let Value::Array(items) = target {
+            items.iter_mut().for_each(leave_nulls_out);
+        }
         return;
     };
     if !target.is_object() {
@@ -36,6 +39,17 @@ pub fn merge_patch(target: &mut Value, patch: &Value) {
                 None => merge_patch(target.entry(key.clone()).or_insert(Value::Null), value),
             }
         }
+    }
+}
+
+fn leave_nulls_out(value: &mut Value) {
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(leave_nulls_out),
+        Value::Object(fields) => {
+            fields.retain(|_, value| !value.is_null());
+            fields.values_mut().for_each(leave_nulls_out);
+        }
+        _ => {}
     }
 }
 
