@@ -1,5 +1,7 @@
 //! Splits of traffic and routes in words, and which routes the steps of a canary ask for.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
 use serde_json::json;
 use sluice_crds::rollout::CanaryStrategy;
 use sluice_crds::split::{Split, WeightedService, routes_after};
