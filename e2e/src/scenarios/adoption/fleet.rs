@@ -6,7 +6,11 @@
 use serde_json::{Value, json};
 
 use super::acts::Act::{self, *};
-use super::phases::*;
+use super::phases::{
+    experiments, healthy, held, inconclusive, measures_after_promotion, measures_in_background,
+    measures_in_step, no_pods, one_updated, paused, routed_pause, two_pods, waits_for_promotion,
+    went_back, went_back_routed,
+};
 use super::templates::{INSTANCE, pod_template, service};
 
 /// The label of every pod of the fleet.

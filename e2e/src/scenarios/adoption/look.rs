@@ -166,6 +166,8 @@ fn facts(kind: &str, object: &Value) -> Option<Value> {
         {
             None
         }
+        // After an abort Argo Rollouts points the canary's Service to the new set and back again in each of its passes.
+        "Service" if object.pointer("/metadata/name") == Some(&json!("refused-canary")) => None,
         "Service" | "TraefikService" => all(&["/spec"]),
         "Ingress" => all(&["/metadata/annotations", "/spec"]),
         "Deployment"
