@@ -10,9 +10,10 @@ use sluice_crds::rollout::status::RolloutCondition;
 use crate::deadline;
 use crate::draft::{Draft, EventSlot};
 use crate::plan::EventType;
-use crate::replicas::max_unavailable;
+use crate::replicas::{available, max_unavailable};
 use crate::seen::Seen;
 use crate::update::Changes;
+use crate::world::ReplicaSet;
 use crate::{pause, steps, time};
 
 pub(crate) const PROGRESSING: &str = "Progressing";
@@ -87,9 +88,10 @@ fn is_paused(seen: &Seen<'_>, status: &RolloutStatus) -> bool {
     seen.paused_by_hand() || pause::paused(status)
 }
 
-/// Whether the present revision is stable and has all of its pods.
+/// Whether the present revision is stable and has all of its pods, none of which is about to go.
 pub(crate) fn whole(seen: &Seen<'_>, status: &RolloutStatus) -> bool {
-    is_healthy(seen, status)
+    let stays = |new: &ReplicaSet| available(new) >= seen.replicas;
+    is_healthy(seen, status) && seen.sets.new.is_some_and(stays)
 }
 
 fn is_healthy(seen: &Seen<'_>, status: &RolloutStatus) -> bool {

@@ -68,6 +68,25 @@ fn the_template_of_the_workload_is_deployed_and_its_changes_are_updates() {
 }
 
 #[test]
+fn pods_that_are_about_to_go_do_not_replace_those_of_the_workload() {
+    let mut cluster = referring("onsuccess");
+    while cluster.sets.iter().all(|set| set.replicas == 0) {
+        cluster.pass();
+    }
+    cluster.tick();
+    cluster.scale(1);
+    while cluster.sets[0].replicas != 1 {
+        assert!(cluster.pass());
+    }
+    // The set still counts the four pods that it had.
+    cluster.scale(4);
+    cluster.pass();
+    assert_eq!(of_deployment(&cluster), 4);
+    cluster.settle();
+    assert_eq!((cluster.phase(), of_deployment(&cluster)), ("Healthy", 0));
+}
+
+#[test]
 fn a_pod_template_is_enough() {
     let mut cluster = referring("never");
     let template = deployment("web:1", 1, 0)["spec"]["template"].clone();
