@@ -11,7 +11,7 @@ use sluice_rollout::EventType;
 use crate::cluster::Cluster;
 use crate::metrics::Metrics;
 use crate::oracle::Broken;
-use crate::store::{Expected, Key, Part, text};
+use crate::store::{Expected, Key, Part, Refusal, Store, text};
 use crate::workload::Behaviour;
 
 /// What is asked.
@@ -63,6 +63,9 @@ pub enum Unanswerable {
     /// There is not exactly one Rollout.
     #[error("the manifests hold {0} Rollouts; a simulation needs exactly one")]
     Rollouts(usize),
+    /// An API server would not take one of the manifests.
+    #[error(transparent)]
+    Refused(Refusal),
     /// The first deployment does not become healthy.
     #[error("the first deployment does not become Healthy but {0}: {1}")]
     NotDeployed(String, String),
@@ -80,7 +83,7 @@ impl From<Broken> for Unanswerable {
 /// Deploys the manifests, updates the image, and records what happens until nothing does.
 ///
 /// # Errors
-/// When there is not exactly one Rollout, or it does not become healthy at first.
+/// When there is not exactly one Rollout, a manifest is refused, or the Rollout does not become healthy at first.
 pub fn run(manifests: &[Value], question: &Question) -> Result<Timeline, Unanswerable> {
     let rollouts: Vec<&Value> = manifests
         .iter()
@@ -99,6 +102,14 @@ pub fn run(manifests: &[Value], question: &Question) -> Result<Timeline, Unanswe
         .iter()
         .map(|object| in_namespace(object, namespace))
         .collect();
+    let mut trial = Store::new(Timestamp::UNIX_EPOCH);
+    for object in &objects {
+        if let Err(refusal @ Refusal::Invalid(..)) = trial.create(object.clone())
+            && !Key::of(object).name.is_empty()
+        {
+            return Err(Unanswerable::Refused(refusal));
+        }
+    }
     let image = text(rollout, "/spec/template/spec/containers/0/image").to_owned();
     let update = format!("{image}-update");
     let behaviour = Behaviour {
@@ -335,6 +346,8 @@ fn in_namespace(object: &Value, namespace: &str) -> Value {
         metadata
             .entry("namespace")
             .or_insert_with(|| json!(namespace));
+        // What was read from a cluster is not taken by one: `kubectl get -o yaml` says it all the same.
+        metadata.remove("resourceVersion");
     }
     object
 }

@@ -90,7 +90,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
     stages.stage("harness", cargo(root, harness, 20)).await;
     if !arguments.fast {
         let api_server = "test --locked --quiet --package sluice-e2e --no-fail-fast --test control_plane --test crds \
-                          -- --include-ignored";
+                          --test store -- --include-ignored";
         stages
             .stage("real API server", cargo(root, api_server, 20))
             .await;

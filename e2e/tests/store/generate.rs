@@ -68,7 +68,7 @@ impl Generator<'_> {
 
     fn create(&mut self, kind: &Kind, on: &Slot) -> Send {
         let mut metadata = json!({ "name": on.name });
-        if self.random.one_in(2) {
+        if !self.random.one_in(4) {
             metadata["labels"] = json!({ "one": "a" });
         }
         if self.random.one_in(3) {

@@ -9,9 +9,9 @@
 //! | the two servers | `servers` |
 //! | uids and versions of one in words of both; what is not compared | `names` |
 //! | a sequence on both | `play` |
-//! | sequences that once told the two apart | `known.json` |
+//! | sequences that once told the two apart | `known.yaml` |
 //!
-//! A sequence that tells them apart is made small and printed; it goes into `known.json` when the store is mended.
+//! A sequence that tells them apart is made small and printed; with a word on why it goes into `known.yaml` when the store is mended.
 
 mod generate;
 mod kinds;
@@ -26,6 +26,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, ensure};
 use futures::{StreamExt, TryStreamExt};
 use kube::Client;
+use serde::Deserialize;
 use serde_json::Value;
 use sluice_e2e::cluster::{apply, control_plane};
 use sluice_e2e::install;
@@ -45,6 +46,15 @@ const AT_A_TIME: usize = 4;
 /// Differences, each of another sort, that are printed with a small sequence.
 const SHOWN: usize = 12;
 
+/// A sequence that once told the servers apart.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Known {
+    #[serde(rename = "why")]
+    _why: String,
+    steps: Vec<Step>,
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs the programs of `cargo xtask install`"]
 async fn the_simulated_api_server_answers_as_the_real_one() -> Result<()> {
@@ -59,9 +69,10 @@ async fn the_simulated_api_server_answers_as_the_real_one() -> Result<()> {
         Err(_) => 0,
     };
     let began = Instant::now();
-    let known: Vec<Vec<Step>> = serde_json::from_str(include_str!("known.json"))?;
+    let known: Vec<Known> =
+        serde_saphyr::from_str(include_str!("known.yaml")).context("known.yaml")?;
     let random = (first..first + SEQUENCES).map(|seed| generate::sequence(kinds, seed, LENGTH));
-    let sequences: Vec<Vec<Step>> = known.into_iter().chain(random).collect();
+    let sequences: Vec<Vec<Step>> = known.into_iter().map(|it| it.steps).chain(random).collect();
     let count = sequences.len();
     let played = futures::stream::iter(sequences)
         .map(|steps| {
@@ -84,7 +95,9 @@ async fn the_simulated_api_server_answers_as_the_real_one() -> Result<()> {
     let took = began.elapsed().as_secs();
     println!("{count} sequences, {requests} requests in {took} s:\n{counts}");
     let mut kinds_of = BTreeSet::new();
-    let others = differences.iter().filter(|(_, it)| kinds_of.insert(it.signature()));
+    let others = differences
+        .iter()
+        .filter(|(_, it)| kinds_of.insert(it.signature()));
     for (steps, difference) in others.take(SHOWN) {
         let small = smallest(kinds, &client, steps, difference).await?;
         println!("{difference}\n{}\n", step::list(&small));

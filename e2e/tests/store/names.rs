@@ -73,7 +73,10 @@ impl Names {
     /// An object in words that both servers share.
     pub(crate) fn normal(&self, slot: &Slot, object: &Value) -> Value {
         let mut object = object.clone();
-        let version = nth(self.versions.get(slot), text(&object, "/metadata/resourceVersion"));
+        let version = nth(
+            self.versions.get(slot),
+            text(&object, "/metadata/resourceVersion"),
+        );
         let uid = self.uid(text(&object, "/metadata/uid"));
         if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
             metadata.insert("resourceVersion".to_owned(), json!(version));

@@ -8,6 +8,7 @@ use anyhow::Result;
 use kube::Client;
 use serde_json::{Value, json};
 use sluice_e2e::cluster::apply;
+use sluice_simulation::store::text;
 
 use crate::kinds::Kinds;
 use crate::names::Names;
@@ -88,7 +89,8 @@ pub(crate) async fn play(
 ) -> Result<(Counts, Option<Difference>)> {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     let namespace = format!("sequence-{}", NUMBER.fetch_add(1, Ordering::Relaxed));
-    let object = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": namespace } });
+    let object =
+        json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": namespace } });
     apply::objects(client, &[object], None).await?;
     let mut pair = Pair {
         kinds,
@@ -161,14 +163,14 @@ impl Pair {
         Ok((class, difference))
     }
 
-    /// Compares which objects there are. What is in them was compared after each request.
+    /// Compares all that there is.
     async fn lists(&self, steps: &[Step]) -> Result<Option<Difference>> {
-        let kinds: BTreeSet<&str> =
-            steps.iter().map(|step| step.on.kind.as_str()).collect();
+        let kinds: BTreeSet<&str> = steps.iter().map(|step| step.on.kind.as_str()).collect();
         for kind in kinds {
             let kind = self.kinds.get(kind)?;
-            let real = json!(self.real.list(kind).await?);
-            let simulated = json!(self.simulated.list(kind));
+            let real = listed(&self.real_names, &kind.kind, self.real.list(kind).await?);
+            let simulated = self.simulated.list(kind);
+            let simulated = listed(&self.simulated_names, &kind.kind, simulated);
             let what = format!("the list of all objects of kind {}", kind.kind);
             if let Some(difference) = different(&what, &real, &simulated) {
                 return Ok(Some(difference));
@@ -176,6 +178,22 @@ impl Pair {
         }
         Ok(None)
     }
+}
+
+fn listed(names: &Names, kind: &str, objects: Vec<Value>) -> Value {
+    let normal = |mut object: Value| {
+        // Items of a list do not say again of what kind they are.
+        if let Some(object) = object.as_object_mut() {
+            object.remove("apiVersion");
+            object.remove("kind");
+        }
+        let slot = Slot {
+            kind: kind.to_owned(),
+            name: text(&object, "/metadata/name").to_owned(),
+        };
+        names.normal(&slot, &object)
+    };
+    objects.into_iter().map(normal).collect()
 }
 
 fn said(names: &Names, on: &Slot, answer: &Answer, gone: bool) -> Value {

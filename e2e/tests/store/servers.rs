@@ -79,7 +79,11 @@ impl Real {
                     (422, _) if of_uid => Class::Conflict,
                     (400 | 422, _) => Class::Invalid,
                     // What a new object must not say has no code of its own.
-                    (500, _) if status.message.starts_with("resourceVersion should not be set") => {
+                    (500, _)
+                        if status
+                            .message
+                            .starts_with("resourceVersion should not be set") =>
+                    {
                         Class::Invalid
                     }
                     _ => bail!("{} {name}: {status:?}", kind.kind),
@@ -98,15 +102,12 @@ impl Real {
         }
     }
 
-    /// Names of all objects of a kind.
-    pub(crate) async fn list(&self, kind: &Kind) -> Result<Vec<String>> {
+    /// All objects of a kind, by name.
+    pub(crate) async fn list(&self, kind: &Kind) -> Result<Vec<Value>> {
         let request = self.requests(kind).list(&ListParams::default())?;
         let list: Value = self.client.request(request).await?;
         let items = list["items"].as_array().into_iter().flatten();
-        let name = |object: &Value| object["metadata"]["name"].as_str().map(str::to_owned);
-        // Every namespace gets one of these from a controller, if there is one.
-        let own = |name: &String| name != "kube-root-ca.crt";
-        Ok(items.filter_map(name).filter(own).collect())
+        Ok(items.cloned().collect())
     }
 }
 
@@ -192,10 +193,8 @@ impl Simulated {
         self.store.get(&self.key(kind, name)).cloned()
     }
 
-    /// Names of all objects of a kind.
-    pub(crate) fn list(&self, kind: &Kind) -> Vec<String> {
-        let objects = self.store.list(&kind.kind);
-        let name = |object: &Value| object["metadata"]["name"].as_str().map(str::to_owned);
-        objects.filter_map(name).collect()
+    /// All objects of a kind, by name.
+    pub(crate) fn list(&self, kind: &Kind) -> Vec<Value> {
+        self.store.list(&kind.kind).cloned().collect()
     }
 }

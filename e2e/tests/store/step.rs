@@ -88,7 +88,7 @@ pub(crate) enum Class {
 /// What a server says: an object, nothing after a deletion, or no.
 pub(crate) type Answer = Result<Option<Value>, Class>;
 
-/// A sequence as text that `known.json` takes: one request a line.
+/// A sequence as text that `known.yaml` takes: one request a line.
 pub(crate) fn list(steps: &[Step]) -> String {
     let lines: Vec<String> = steps.iter().map(|step| json!(step).to_string()).collect();
     format!("[\n  {}\n]", lines.join(",\n  "))

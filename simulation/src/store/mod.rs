@@ -193,6 +193,11 @@ impl Store {
             return Err(Refusal::NotFound(key.clone()));
         }
         let old = self.expect(key, expected)?;
+        let version = patch.pointer("/metadata/resourceVersion");
+        if !built_in && version.is_some_and(Value::is_null) {
+            let why = "metadata.resourceVersion: must be specified for an update";
+            return Err(Refusal::Invalid(key.clone(), why.to_owned()));
+        }
         let fences = if part == Part::Status && !built_in {
             // Of a status patch the API server drops the metadata before it compares uids.
             &["/metadata/resourceVersion"][..]
@@ -204,11 +209,6 @@ impl Store {
             if !asked.is_empty() && asked != text(old.value(), field) {
                 return Err(Refusal::Conflict(key.clone()));
             }
-        }
-        let version = patch.pointer("/metadata/resourceVersion");
-        if !built_in && version.is_some_and(Value::is_null) {
-            let why = "metadata.resourceVersion: must be specified for an update";
-            return Err(Refusal::Invalid(key.clone(), why.to_owned()));
         }
         let mut object = old.value().clone();
         merge_patch(&mut object, patch);
@@ -237,7 +237,11 @@ impl Store {
     /// When it does not exist, or is not what was expected.
     pub fn delete(&mut self, key: &Key, expected: &Expected) -> Result<(), Refusal> {
         let object = self.expect(key, expected)?;
-        if object.value().pointer("/metadata/deletionTimestamp").is_some() {
+        if object
+            .value()
+            .pointer("/metadata/deletionTimestamp")
+            .is_some()
+        {
             return Ok(());
         }
         let finalizers = object
@@ -331,12 +335,7 @@ impl Store {
         } else if subresource && new.get("status") != old.get("status") {
             put_or_remove(&mut new, "status", old.get("status").cloned());
         }
-        for field in [
-            "uid",
-            "creationTimestamp",
-            "generation",
-            "resourceVersion",
-        ] {
+        for field in ["uid", "creationTimestamp", "generation", "resourceVersion"] {
             let known = old.get("metadata").and_then(|metadata| metadata.get(field));
             let now = new.get("metadata").and_then(|metadata| metadata.get(field));
             if now != known {

@@ -166,9 +166,8 @@ fn refused_set(old: Option<&Value>, new: &Value) -> Option<String> {
     }
     let wanted = selector.and_then(|selector| selector.get("matchLabels")?.as_object());
     let labels = new.pointer("/spec/template/metadata/labels");
-    let carried = |(key, value): (&String, &Value)| {
-        labels.and_then(|labels| labels.get(key)) == Some(value)
-    };
+    let carried =
+        |(key, value): (&String, &Value)| labels.and_then(|labels| labels.get(key)) == Some(value);
     if !wanted.is_some_and(|wanted| !wanted.is_empty() && wanted.iter().all(carried)) {
         return Some("spec.template.metadata.labels: the selector does not match".to_owned());
     }
