@@ -136,7 +136,7 @@ impl Pair {
         let real = step.send.with(self.real_names.render(&body));
         let simulated = step.send.with(self.simulated_names.render(&body));
         let real = self.real.send(kind, &on.name, &real).await?;
-        let simulated = self.simulated.send(kind, &on.name, &simulated);
+        let simulated = self.simulated.send(kind, &on.name, &simulated)?;
 
         let after_real = self.real.get(kind, &on.name).await?;
         let after_simulated = self.simulated.get(kind, &on.name);

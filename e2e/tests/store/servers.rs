@@ -130,7 +130,7 @@ impl Simulated {
     }
 
     /// Sends a request as the engines do, where they can express it.
-    pub(crate) fn send(&mut self, kind: &'static Kind, name: &str, send: &Send) -> Answer {
+    pub(crate) fn send(&mut self, kind: &'static Kind, name: &str, send: &Send) -> Result<Answer> {
         let target = Target {
             api_version: &kind.api_version,
             kind: &kind.kind,
@@ -177,16 +177,15 @@ impl Simulated {
                 }
             }
         };
-        match answer {
+        Ok(match answer {
             Ok(object) => Ok(object.map(|object| object.value().clone())),
             Err(Refusal::NotFound(_)) => Err(Class::NotFound),
             Err(Refusal::AlreadyExists(_)) => Err(Class::AlreadyExists),
             Err(Refusal::Conflict(_)) => Err(Class::Conflict),
             Err(Refusal::Invalid(..)) => Err(Class::Invalid),
-            Err(refusal @ (Refusal::Forbidden(_) | Refusal::Unavailable(_))) => {
-                panic!("only faults of a schedule refuse so: {refusal}")
-            }
-        }
+            // Only the faults of a schedule refuse so.
+            Err(refusal @ (Refusal::Forbidden(_) | Refusal::Unavailable(_))) => bail!(refusal),
+        })
     }
 
     pub(crate) fn get(&self, kind: &Kind, name: &str) -> Option<Value> {
