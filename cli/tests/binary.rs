@@ -169,7 +169,7 @@ fn an_update_that_fails_is_aborted_and_ends_at_weight_0() {
 }
 
 #[test]
-fn routes_have_their_moments_and_an_experiment_is_where_the_run_ends() {
+fn routes_have_their_moments_and_an_experiment_takes_its_time() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/experiment.yaml");
     let output = run(&["simulate", "-f", &file.display().to_string()]);
     assert!(output.status.success(), "{}", stderr(&output));

@@ -26,7 +26,7 @@ use crate::paint::{Paint, Tone};
 /// Carries out `simulate`.
 pub(crate) fn run(args: &SimulateArgs, plugin: Plugin, paint: Paint) -> Result<()> {
     let manifests = manifest::read(&args.files)?;
-    let (rollout, objects, assumed) = cluster(&manifests)?;
+    let (objects, assumed) = cluster(&manifests)?;
     let span = |field: &str, text: &str| -> Result<SignedDuration> {
         let span = duration::parse(text).with_context(|| format!("--{field}"))?;
         ensure!(!span.is_negative(), "--{field}: {text} is negative");
@@ -45,7 +45,6 @@ pub(crate) fn run(args: &SimulateArgs, plugin: Plugin, paint: Paint) -> Result<(
         ready_after: span("ready-after", &args.ready_after)?,
     };
     let played = Played {
-        experiment: experiment_step(&rollout),
         timeline: timeline::run(&objects, &question)?,
         assumed,
     };
@@ -55,33 +54,15 @@ pub(crate) fn run(args: &SimulateArgs, plugin: Plugin, paint: Paint) -> Result<(
     }
 }
 
-/// What was played, and how far the answer goes.
+/// What was played.
 struct Played {
     timeline: Timeline,
     /// Objects that were not among the files.
     assumed: Vec<String>,
-    /// Number, from 1, of the first step that makes an Experiment: no simulation goes past it.
-    experiment: Option<usize>,
 }
 
-impl Played {
-    /// Why the run ends where it does, if not for its own sake.
-    fn limit(&self) -> Option<String> {
-        let step = self.experiment?;
-        (self.timeline.phase == "Progressing").then(|| {
-            format!("The run ends at the experiment of step {step}: a simulation does not carry out Experiments.")
-        })
-    }
-}
-
-fn experiment_step(rollout: &Rollout) -> Option<usize> {
-    let mut steps = rollout.spec.canary()?.steps().iter();
-    let index = steps.position(|step| step.experiment.is_some())?;
-    Some(index + 1)
-}
-
-/// The Rollout, the objects to play with, and which of them are assumed.
-fn cluster(manifests: &[Manifest]) -> Result<(Rollout, Vec<Value>, Vec<String>)> {
+/// The objects to play with, and which of them are assumed.
+fn cluster(manifests: &[Manifest]) -> Result<(Vec<Value>, Vec<String>)> {
     let report = check::all(manifests);
     if !report.problems.is_empty() {
         let problems: Vec<String> = report.problems.iter().map(ToString::to_string).collect();
@@ -103,14 +84,14 @@ fn cluster(manifests: &[Manifest]) -> Result<(Rollout, Vec<Value>, Vec<String>)>
             }
         );
     };
-    let rollout = check::at_home(decode::decode(&manifest.value)?);
+    let rollout: Rollout = check::at_home(decode::decode(&manifest.value)?);
     let namespace = rollout.metadata.namespace.clone().unwrap_or_default();
     let mut objects: Vec<Value> = manifests
         .iter()
         .map(|one| in_namespace(&one.value, &namespace))
         .collect();
     let assumed = assume(&rollout, &report, &mut objects)?;
-    Ok((rollout, objects, assumed))
+    Ok((objects, assumed))
 }
 
 /// Adds the Services and HTTPRoutes that are named and not among the files.
@@ -245,9 +226,6 @@ fn text(played: &Played, plugin: Plugin, paint: Paint) -> String {
         let typed = plugin.typed();
         out += &format!("\nIt waits for a person: {typed} promote, or {typed} abort.");
     }
-    if let Some(limit) = played.limit() {
-        out += &format!("\n{limit}");
-    }
     out + "\n"
 }
 
@@ -276,6 +254,5 @@ fn as_json(played: &Played) -> Value {
         "seconds": timeline.took.as_secs(),
         "waitsForPerson": timeline.waits,
         "assumed": assumed,
-        "limit": played.limit(),
     })
 }

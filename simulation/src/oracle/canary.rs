@@ -21,6 +21,8 @@ pub(super) fn judge(written: &Written<'_>) -> Option<Broken> {
 pub(super) struct Weights {
     pub(super) canary: i64,
     pub(super) stable: i64,
+    /// Of all other backends: those of experiments, as nobody else has any in a fixture.
+    others: i64,
 }
 
 impl Weights {
@@ -29,13 +31,18 @@ impl Weights {
         let rules = route.value().pointer("/spec/rules")?.as_array()?;
         rules.iter().find_map(|rule| {
             let backends = rule.get("backendRefs")?.as_array()?;
-            let weight = |service: &str| {
+            let weight =
+                |backend: &Value| backend.get("weight").and_then(Value::as_i64).unwrap_or(1);
+            let of = |service: &str| {
                 let backend = backends.iter().find(|it| text(it, "/name") == service)?;
-                Some(backend.get("weight").and_then(Value::as_i64).unwrap_or(1))
+                Some(weight(backend))
             };
+            let (canary, stable) = (of(canary)?, of(stable)?);
+            let all: i64 = backends.iter().map(weight).sum();
             Some(Self {
-                canary: weight(canary)?,
-                stable: weight(stable)?,
+                canary,
+                stable,
+                others: all - canary - stable,
             })
         })
     }
@@ -73,8 +80,11 @@ fn traffic(written: &Written<'_>, canary_hash: Option<&str>) -> Option<Broken> {
     let change = written.changes.iter().find(|it| *it.key == route)?;
     let after = Weights::of(change.after.as_ref()?, canary, stable)?;
     let max = i64::from(written.rollout.spec.canary()?.max_weight());
-    if after.canary + after.stable != max {
-        let seen = format!("{} + {} ≠ {max}", after.canary, after.stable);
+    if after.canary + after.stable + after.others != max {
+        let seen = format!(
+            "{} + {} + {} ≠ {max}",
+            after.canary, after.stable, after.others
+        );
         return broken("weights sum to the maximum", seen);
     }
     let before = Weights::of(change.before.as_ref()?, canary, stable)?;
