@@ -49,7 +49,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
             let options = Options {
                 state: state.clone(),
                 audit,
-                ..Options::full()?
+                ..Options::full()
             };
             let cluster = cluster::up(options).await?;
             if let Some(count) = simulated_nodes {

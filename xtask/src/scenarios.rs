@@ -21,7 +21,7 @@ pub(crate) async fn stage() -> Result<Stage> {
     let reporter = Reporter::terminal();
     install::install(Profile::Full, &reporter).await?;
     let programs = build::programs(&reporter).await?;
-    let cluster = cluster::up(Options::full()?).await?;
+    let cluster = cluster::up(Options::full()).await?;
     let step = reporter.step("images");
     let digest = images::import(&cluster, &programs).await?;
     step.done("");

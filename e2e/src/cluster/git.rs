@@ -118,10 +118,11 @@ impl Repository {
         Ok(repository)
     }
 
-    /// Writes files (`None` removes one), commits them and pushes over HTTP. Returns the commit's full id.
+    /// Writes files (`None` removes one), commits them and pushes over HTTP. Returns the commit's full id. Called again with
+    /// the same files after a push that failed, it pushes the commit that is there.
     ///
     /// # Errors
-    /// When a file cannot be written, nothing changed, or the push fails.
+    /// When a file cannot be written, or the push fails.
     pub async fn push(&self, message: &str, files: &[(&str, Option<&str>)]) -> Result<String> {
         for (path, text) in files {
             let path = self.work.join(path);
@@ -132,8 +133,11 @@ impl Repository {
             }
         }
         self.git(&["add", "--all"]).await?;
-        self.git(&["commit", "--quiet", "--message", message])
-            .await?;
+        let changed = self.git(&["status", "--porcelain"]).await?;
+        if !changed.trim().is_empty() {
+            self.git(&["commit", "--quiet", "--message", message])
+                .await?;
+        }
         self.git(&["push", "--quiet", "--force", "origin", "HEAD:main"])
             .await?;
         self.head().await
