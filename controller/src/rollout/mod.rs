@@ -5,15 +5,14 @@
 //! | what wakes it | [`watches`], with [`references`] for objects that a Rollout only names, [`urgent`] for what goes first |
 //! | observe: caches → `World` | [`observe`] |
 //! | decide | `sluice_rollout::decide`, pure |
-//! | act: effects, status, events | [`act`], with [`route`] for the routers, [`counts`] for what is not worth a write of its own |
+//! | act: effects, status, events | [`act`], with [`route`] for the routers |
 //! | a Rollout that cannot be decoded | [`malformed`] |
 //! | what is shown about it | [`describe`] (decision log), [`info`] (metrics) |
 //!
 //! What wakes a worker and what it waits for is in [`crate::reconcile`]. Nothing is remembered between two passes but what
-//! may be forgotten: our own writes that the watch does not show yet, and how long counts have waited to be written.
+//! may be forgotten: our own writes that the watch does not show yet.
 
 mod act;
-mod counts;
 mod describe;
 mod info;
 mod malformed;
@@ -31,11 +30,9 @@ use sluice_runtime::events::Severity;
 use sluice_runtime::kind::ROLLOUT;
 use sluice_runtime::series::Family;
 use sluice_runtime::{Context, Key, Kind, Next, Object, Queue};
-use tokio::time::Instant;
 
 use crate::config::Config;
 use crate::reconcile::{self, Core, NOT_YET, Reconcile};
-use counts::Counts;
 use observe::{Observed, Sight};
 use watches::Watches;
 
@@ -43,7 +40,6 @@ use watches::Watches;
 pub(crate) struct Rollouts {
     core: Core,
     watches: Watches,
-    counts: Counts,
     settings: Settings,
 }
 
@@ -69,7 +65,6 @@ impl Reconcile for Rollouts {
     }
 
     fn forget(&self, key: &Key) {
-        self.counts.forget(key);
         let none = std::collections::BTreeSet::new();
         self.watches.references.set(key, none);
     }
@@ -84,7 +79,6 @@ impl Rollouts {
         Arc::new(Self {
             core: Core::new(ctx, queue, &watches.rollouts, config.resync),
             watches,
-            counts: Counts::default(),
             settings: Settings {
                 instance_id: config.instance_id.clone(),
             },
@@ -96,12 +90,6 @@ impl Rollouts {
         let now = self.core.ctx.clock.now();
         let plan = observed.with_world(&self.settings, |world| sluice_rollout::decide(world, now));
         let key = &observed.object.key;
-        if plan.effects.is_empty() && plan.events.is_empty() {
-            let known = observed.rollout.status.as_ref();
-            if let Some(wait) = self.counts.wait(key, known, &plan.status, Instant::now()) {
-                return Next::After(wait.min(self.core.until_next(key, plan.wake_at)));
-            }
-        }
         let effects: Vec<String> = plan.effects.iter().map(describe::effect).collect();
         let outcome = act::act(self, observed, &plan).await;
         let decision = Decision {
