@@ -245,14 +245,5 @@ fn routed(watches: &Watches, object: &Object) -> BTreeSet<String> {
     let status = rollout
         .and_then(|rollout| rollout.value().get("status").cloned())
         .and_then(|status| serde_json::from_value::<RolloutStatus>(status).ok());
-    let weights = status
-        .and_then(|status| status.canary)
-        .and_then(|canary| canary.weights)
-        .and_then(|weights| weights.additional);
-    weights
-        .into_iter()
-        .flatten()
-        .filter(|destination| destination.weight > 0)
-        .filter_map(|destination| destination.service_name)
-        .collect()
+    status.map_or_else(BTreeSet::new, |status| status.routed_experiments())
 }

@@ -3,6 +3,8 @@
 //! Some fields are written by people and tools as orders (`abort`, `promoteFull`, `pauseConditions`,
 //! `currentStepIndex`), the rest by the controller.
 
+use std::collections::BTreeSet;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -230,6 +232,18 @@ impl RolloutStatus {
     #[must_use]
     pub fn promoting_fully(&self) -> bool {
         self.promote_full == Some(true)
+    }
+
+    /// Names of the Services of experiments that the routers were told to send requests to.
+    #[must_use]
+    pub fn routed_experiments(&self) -> BTreeSet<String> {
+        let weights = self.canary.as_ref().and_then(|it| it.weights.as_ref());
+        let additional = weights.and_then(|weights| weights.additional.as_ref());
+        let destinations = additional.into_iter().flatten();
+        destinations
+            .filter(|destination| destination.weight > 0)
+            .filter_map(|destination| destination.service_name.clone())
+            .collect()
     }
 }
 

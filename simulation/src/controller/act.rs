@@ -3,14 +3,16 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use serde_json::Value;
+use serde::Serialize;
+use serde_json::{Value, json};
+use sluice_crds::merge_patch::merge_diff;
 use sluice_rollout::Effect;
 use sluice_rollout::request::Request;
 
 use super::Pass;
 use crate::coverage::Coverage;
 use crate::requests::{self, Answer};
-use crate::store::{Change, Key, Object, Refusal, Store};
+use crate::store::{Change, Expected, Key, Object, Part, Refusal, Store};
 
 /// One thing that a loop does to the cluster.
 #[derive(Debug, Clone, PartialEq)]
@@ -109,6 +111,38 @@ impl Act<'_> {
             self.wrote.push((kind, written.version));
         }
         Ok(written)
+    }
+
+    /// Writes what differs in the status of an object whose kind has no status subresource; nothing when nothing does.
+    pub(super) fn status<S: Clone + Default + PartialEq + Serialize>(
+        &mut self,
+        what: &Write,
+        object: &Object,
+        version: u64,
+        old: Option<&S>,
+        new: &S,
+    ) -> Result<Option<Arc<Object>>, Pass> {
+        if old == Some(new) {
+            return Ok(None);
+        }
+        let old = json!(old.cloned().unwrap_or_default());
+        let Some(difference) = merge_diff(&old, &json!(new)) else {
+            return Ok(None);
+        };
+        let patch = json!({
+            "metadata": { "uid": object.uid(), "resourceVersion": version.to_string() },
+            "status": difference
+        });
+        self.write(
+            what,
+            || object.key.as_ref().clone(),
+            |store| {
+                let expected = Expected::default();
+                store
+                    .merge(&object.key, Part::Main, &expected, &patch)
+                    .map(Some)
+            },
+        )
     }
 
     /// Sends a request of an engine: what exists and is ours counts as made, and what is to end and is gone has ended.

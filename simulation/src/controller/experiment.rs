@@ -1,15 +1,13 @@
 //! The Experiment loop: a creation that the API refuses for good is told to the engine at once.
 
 use jiff::Timestamp;
-use serde_json::json;
-use sluice_crds::merge_patch::merge_diff;
 use sluice_rollout::experiment::{Effect, Plan, Refused, request};
 use sluice_rollout::request::Request;
 
 use super::act::{Act, Write};
 use super::observe::Seen;
 use super::{Controller, Pass};
-use crate::store::{Expected, Object, Part, Refusal};
+use crate::store::{Object, Refusal};
 
 /// Refusals that one pass takes in; each is another object.
 const REFUSALS: usize = 32;
@@ -72,27 +70,8 @@ fn carry_out(object: &Object, plan: &Plan, act: &mut Act<'_>) -> Result<(), Stop
             Err(pass) => return Err(pass.into()),
         }
     }
-    if experiment.status.as_ref() == Some(&plan.status) {
-        return Ok(());
-    }
-    let old = json!(experiment.status.clone().unwrap_or_default());
-    let Some(difference) = merge_diff(&old, &json!(plan.status)) else {
-        return Ok(());
-    };
-    let patch = json!({
-        "metadata": { "uid": object.uid(), "resourceVersion": object.version.to_string() },
-        "status": difference
-    });
-    act.write(
-        &Write::Status,
-        || object.key.as_ref().clone(),
-        |store| {
-            let expected = Expected::default();
-            store
-                .merge(&object.key, Part::Main, &expected, &patch)
-                .map(Some)
-        },
-    )?;
+    let status = experiment.status.as_ref();
+    act.status(&Write::Status, object, object.version, status, &plan.status)?;
     Ok(())
 }
 

@@ -171,15 +171,8 @@ impl Seen {
             let owner = view
                 .list("Rollout")
                 .find(|rollout| rollout.uid() == object.owner());
-            let status = owner
-                .and_then(|rollout| rollout.rollout()?.status.as_ref())
-                .and_then(|status| status.canary.as_ref()?.weights.as_ref());
-            status
-                .into_iter()
-                .flat_map(|weights| weights.additional.iter().flatten())
-                .filter(|destination| destination.weight > 0)
-                .filter_map(|destination| destination.service_name.clone())
-                .collect()
+            let status = owner.and_then(|rollout| rollout.rollout()?.status.as_ref());
+            status.map_or_else(Default::default, RolloutStatus::routed_experiments)
         });
     }
 

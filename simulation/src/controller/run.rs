@@ -3,15 +3,13 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
-use serde_json::json;
 use sluice_analysis::plan::RunPlan;
 use sluice_crds::analysis::AnalysisRun;
-use sluice_crds::merge_patch::merge_diff;
 
 use super::act::{Act, Write};
 use super::{Controller, Pass};
 use crate::metrics::Metrics;
-use crate::store::{Expected, Object, Part};
+use crate::store::{Expected, Object};
 
 impl Controller {
     pub(super) fn run(
@@ -66,27 +64,8 @@ fn write_status(
     version: &mut u64,
     act: &mut Act<'_>,
 ) -> Result<(), Pass> {
-    if run.status.as_ref() == Some(&plan.status) {
-        return Ok(());
-    }
-    let old = json!(run.status.clone().unwrap_or_default());
-    let Some(difference) = merge_diff(&old, &json!(plan.status)) else {
-        return Ok(());
-    };
-    let patch = json!({
-        "metadata": { "uid": object.uid(), "resourceVersion": version.to_string() },
-        "status": difference
-    });
-    let written = act.write(
-        &Write::RunStatus,
-        || object.key.as_ref().clone(),
-        |store| {
-            let expected = Expected::default();
-            store
-                .merge(&object.key, Part::Main, &expected, &patch)
-                .map(Some)
-        },
-    )?;
+    let status = run.status.as_ref();
+    let written = act.status(&Write::RunStatus, object, *version, status, &plan.status)?;
     if let Some(written) = written {
         *version = written.version;
     }

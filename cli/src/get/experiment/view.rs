@@ -148,14 +148,5 @@ fn routed(rollout: &Value) -> BTreeSet<String> {
     let status = decode::decode::<Rollout>(rollout)
         .ok()
         .and_then(|rollout| rollout.status);
-    let weights = status
-        .and_then(|status| status.canary)
-        .and_then(|canary| canary.weights)
-        .and_then(|weights| weights.additional);
-    weights
-        .into_iter()
-        .flatten()
-        .filter(|destination| destination.weight > 0)
-        .filter_map(|destination| destination.service_name)
-        .collect()
+    status.map_or_else(BTreeSet::new, |status| status.routed_experiments())
 }
