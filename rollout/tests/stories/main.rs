@@ -11,6 +11,7 @@ mod analysis;
 mod basic;
 mod blue_green;
 mod crash;
+mod diaries;
 mod events;
 mod experiment_step;
 #[path = "../fixtures/mod.rs"]
