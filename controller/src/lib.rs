@@ -8,9 +8,11 @@ pub mod application;
 pub mod args;
 mod config;
 mod experiment;
+mod malformed;
 mod reconcile;
 mod rollout;
 mod run;
+mod stopped;
 mod templates;
 mod write;
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use sluice_rollout::EventType;
 use sluice_runtime::decision_log::Decision;
 use sluice_runtime::events::{Involved, Note, ROLLOUTS_COMPONENT, Severity};
 use sluice_runtime::freshness::{Freshness, Gate};
@@ -99,6 +100,14 @@ pub(crate) fn involved(kind: &Kind, object: &Object) -> Involved {
         key: object.key.clone(),
         uid: object.uid.to_string(),
         resource_version: object.resource_version.to_string(),
+    }
+}
+
+/// How an Event of an engine is marked.
+pub(crate) fn severity(kind: EventType) -> Severity {
+    match kind {
+        EventType::Normal => Severity::Normal,
+        EventType::Warning => Severity::Warning,
     }
 }
 

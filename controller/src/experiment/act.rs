@@ -1,50 +1,22 @@
 //! Act: carries out a plan, in its order — effects, status, events — and stops at the first write that is not confirmed.
 //! Stopping anywhere is safe: every prefix of a plan is.
 
-use std::fmt;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use sluice_rollout::EventType;
 use sluice_rollout::experiment::{Effect, Plan, Refused, request};
 use sluice_rollout::request::Request;
-use sluice_runtime::events::{Involved, Severity};
+use sluice_runtime::events::Involved;
 use sluice_runtime::kind::{ANALYSIS_RUN, EXPERIMENT, Kind, REPLICA_SET, ROLLOUT, SERVICE};
 use sluice_runtime::{Cache, Key, Must, WriteError};
 
 use super::Experiments;
 use super::observe::Observed;
+use crate::reconcile::severity;
 use crate::write::Writer;
 
-/// Why a plan was not carried out to its end.
-#[derive(Debug)]
-pub(super) enum Stopped {
-    /// The view was not what the object is now: observe again.
-    Again(WriteError),
-    /// A write failed.
-    Failed(WriteError),
-    /// The API refuses to make an object, and will go on doing so.
-    Refused(Refused),
-}
-
-impl fmt::Display for Stopped {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Stopped::Again(error) => write!(f, "observe again: {error}"),
-            Stopped::Failed(error) => write!(f, "failed: {error}"),
-            Stopped::Refused(refused) => write!(f, "refused: {}", refused.message),
-        }
-    }
-}
-
-impl From<WriteError> for Stopped {
-    fn from(error: WriteError) -> Self {
-        match error {
-            WriteError::Conflict(_) | WriteError::Gone(_) => Stopped::Again(error),
-            other => Stopped::Failed(other),
-        }
-    }
-}
+/// Why the rest of a plan was left; a refusal is an object that the API will go on not making.
+pub(super) type Stopped = crate::stopped::Stopped<Refused>;
 
 /// Carries out a plan.
 pub(super) async fn act(
@@ -63,10 +35,6 @@ pub(super) async fn act(
         send(&writer, request::of_effect(&observed.experiment, effect)).await?;
     }
     status(experiments, observed, plan).await?;
-    let severity = |kind: EventType| match kind {
-        EventType::Normal => Severity::Normal,
-        EventType::Warning => Severity::Warning,
-    };
     for event in &plan.events {
         experiments.emit(
             &observed.object,

@@ -16,8 +16,7 @@ mod observe;
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::Value;
 use sluice_crds::decode::DecodeError;
 use sluice_rollout::Settings;
 use sluice_rollout::experiment::Refused;
@@ -28,6 +27,7 @@ use sluice_runtime::series::Family;
 use sluice_runtime::{Context, Key, Kind, Must, Next, Object, Queue, WriteError};
 
 use crate::config::Config;
+use crate::malformed::with_condition;
 use crate::reconcile::{self, Core, NOT_YET, Reconcile};
 use act::Stopped;
 use observe::{Observed, Sight, Watches};
@@ -107,7 +107,7 @@ impl Experiments {
                     refused.push(one);
                     continue;
                 }
-                Err(Stopped::Refused(one)) => self.failed(&observed.object, &one.message),
+                Err(Stopped::Refused(one)) => self.failed(&observed.object, &one.to_string()),
                 Err(Stopped::Again(_)) => Next::After(NOT_YET),
                 Err(Stopped::Failed(error)) => self.failed(&observed.object, &error.to_string()),
             };
@@ -130,7 +130,9 @@ impl Experiments {
     async fn report_malformed(&self, object: &Object, error: &DecodeError) -> Next {
         let value = object.value();
         let old = value.get("status").cloned().unwrap_or(Value::Null);
-        let new = with_condition(&old, error, self.core.ctx.clock.now());
+        let message = format!("{}: {}", error.field, error.reason);
+        let now = self.core.ctx.clock.now();
+        let new = with_condition(&old, "InvalidExperimentSpec", &message, now);
         let must = Must::be(&*object.uid, &*object.resource_version);
         let executor = &self.core.ctx.executor;
         match executor
@@ -140,61 +142,11 @@ impl Experiments {
             Ok(None) | Err(WriteError::Conflict(_) | WriteError::Gone(_)) => {}
             Ok(Some(written)) => {
                 self.core.wrote(&object.key, &written);
-                let message = format!("{}: {}", error.field, error.reason);
                 self.emit(object, Severity::Warning, "InvalidSpec", &message);
             }
             Err(error) => return self.failed(object, &error.to_string()),
         }
         // Only a change of the object can help.
         Next::Done
-    }
-}
-
-/// The status with the condition, edited as JSON since it may be what cannot be decoded.
-fn with_condition(old: &Value, error: &DecodeError, now: Timestamp) -> Value {
-    let message = format!("{}: {}", error.field, error.reason);
-    let now = Timestamp::from_second(now.as_second())
-        .unwrap_or(now)
-        .to_string();
-    let mut status = if old.is_object() {
-        old.clone()
-    } else {
-        json!({})
-    };
-    let known = status.get("conditions").and_then(Value::as_array);
-    let mut conditions: Vec<Value> = known.cloned().unwrap_or_default();
-    let ours = |condition: &Value| condition["type"] == "InvalidExperimentSpec";
-    let same = |condition: &Value| ours(condition) && condition["message"] == *message;
-    if !conditions.iter().any(same) {
-        conditions.retain(|condition| !ours(condition));
-        conditions.push(json!({
-            "type": "InvalidExperimentSpec", "status": "True", "reason": "InvalidSpec", "message": message,
-            "lastUpdateTime": now, "lastTransitionTime": now,
-        }));
-    }
-    status["conditions"] = Value::Array(conditions);
-    status
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_condition_names_the_field_and_is_written_once() {
-        let error = DecodeError {
-            field: "spec.templates[0].replicas".to_owned(),
-            reason: "invalid type".to_owned(),
-        };
-        let old = json!({"conditions": [{"type": "Progressing"}], "phase": "Running"});
-        let first = with_condition(&old, &error, Timestamp::UNIX_EPOCH);
-        assert_eq!(
-            first["conditions"][1]["message"],
-            "spec.templates[0].replicas: invalid type"
-        );
-        assert_eq!(first["phase"], "Running");
-        let later = Timestamp::from_second(9).unwrap();
-        assert_eq!(with_condition(&first, &error, later), first);
-        assert!(with_condition(&json!("x"), &error, later).is_object());
     }
 }

@@ -4,49 +4,21 @@
 //! Stopping anywhere is safe: every prefix of a plan is. What was written is remembered by the freshness gate, so the
 //! next decision is made on a view that shows it.
 
-use std::fmt;
 use std::sync::Arc;
 
 use sluice_rollout::request;
-use sluice_rollout::{Effect, EventType, Plan, World, invariants};
-use sluice_runtime::events::Severity;
+use sluice_rollout::{Effect, Plan, World, invariants};
+use sluice_runtime::Cache;
 use sluice_runtime::kind::{ANALYSIS_RUN, EXPERIMENT, Kind, REPLICA_SET, ROLLOUT, SERVICE};
-use sluice_runtime::{Cache, WriteError};
 
 use super::observe::Observed;
 use super::watches::Watches;
 use super::{Rollouts, describe, route};
+use crate::reconcile::severity;
 use crate::write::Writer;
 
-/// Why a plan was not carried out to its end.
-#[derive(Debug)]
-pub(crate) enum Stopped {
-    /// The view was not what the object is now: observe again.
-    Again(WriteError),
-    /// A write failed.
-    Failed(WriteError),
-    /// A safety invariant would not hold; the sentence names it.
-    Refused(String),
-}
-
-impl fmt::Display for Stopped {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Stopped::Again(error) => write!(f, "observe again: {error}"),
-            Stopped::Failed(error) => write!(f, "failed: {error}"),
-            Stopped::Refused(why) => f.write_str(why),
-        }
-    }
-}
-
-impl From<WriteError> for Stopped {
-    fn from(error: WriteError) -> Self {
-        match error {
-            WriteError::Conflict(_) | WriteError::Gone(_) => Stopped::Again(error),
-            other => Stopped::Failed(other),
-        }
-    }
-}
+/// Why the rest of a plan was left; a refusal names the safety invariant that would not hold.
+pub(super) type Stopped = crate::stopped::Stopped<String>;
 
 /// Carries out a plan.
 pub(crate) async fn act(
@@ -93,10 +65,7 @@ pub(crate) async fn act(
         writer.send(request).await?;
     }
     for event in &plan.events {
-        let severity = match event.kind {
-            EventType::Normal => Severity::Normal,
-            EventType::Warning => Severity::Warning,
-        };
+        let severity = severity(event.kind);
         rollouts.emit(&observed.object, severity, event.reason, &event.message);
     }
     Ok(())

@@ -1,6 +1,7 @@
 //! What was observed of one Experiment and of everything that belongs to it, as plain data.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use serde_json::Value;
 use sluice_analysis::template::TemplateLookup;
@@ -81,4 +82,14 @@ pub struct Refused {
     pub message: String,
     /// Whether the name is taken by an object of somebody else.
     pub taken: bool,
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} {} is refused: {}",
+            self.kind, self.name, self.message
+        )
+    }
 }
