@@ -67,7 +67,8 @@ pub struct Cache {
 #[derive(Default)]
 struct Store {
     objects: BTreeMap<Key, Arc<Object>>,
-    by_owner: HashMap<Box<str>, BTreeSet<Key>>,
+    /// Sorted lists, not sets: most owners have one object or two, and the smallest set takes 400 bytes.
+    by_owner: HashMap<Box<str>, Vec<Key>>,
     /// Objects without a controlling owner; kept for kinds that owners adopt.
     without_owner: BTreeSet<Key>,
 }
@@ -276,10 +277,11 @@ impl Store {
         let previous = self.remove(&object.key);
         match &object.owner {
             Some(owner) => {
-                self.by_owner
-                    .entry(owner.uid.as_str().into())
-                    .or_default()
-                    .insert(object.key.clone());
+                let keys = self.by_owner.entry(owner.uid.as_str().into());
+                let keys = keys.or_insert_with(|| Vec::with_capacity(1));
+                if let Err(place) = keys.binary_search(&object.key) {
+                    keys.insert(place, object.key.clone());
+                }
             }
             None => {
                 self.without_owner.insert(object.key.clone());
@@ -294,7 +296,7 @@ impl Store {
         match &object.owner {
             Some(owner) => {
                 if let Some(keys) = self.by_owner.get_mut(owner.uid.as_str()) {
-                    keys.remove(key);
+                    keys.retain(|owned| owned != key);
                     if keys.is_empty() {
                         self.by_owner.remove(owner.uid.as_str());
                     }

@@ -70,7 +70,9 @@ impl Log {
     fn push(&mut self, id: Id, entry: Entry) {
         let number = self.next;
         self.next += 1;
-        let entries = self.objects.entry(id.clone()).or_default();
+        // Of a large fleet most objects have one decision; unasked, the first one would make room for four.
+        let entries = self.objects.entry(id.clone());
+        let entries = entries.or_insert_with(|| VecDeque::with_capacity(1));
         if entries.len() == PER_OBJECT
             && let Some((oldest, _)) = entries.pop_front()
         {

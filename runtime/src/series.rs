@@ -86,7 +86,10 @@ enum Series {
 /// Further labels of a series: `type` and `reason`. Thousands of objects share a few of them, so they are kept once.
 type Labels = Arc<[(&'static str, String)]>;
 
-type Objects = BTreeMap<Key, BTreeMap<(Family, Labels), Series>>;
+/// The few series of an object, sorted. A map of them would take twice the memory.
+type OfObject = Vec<((Family, Labels), Series)>;
+
+type Objects = BTreeMap<Key, OfObject>;
 
 /// All series, by object.
 #[derive(Default)]
@@ -98,11 +101,10 @@ pub struct ObjectSeries {
 impl ObjectSeries {
     /// Adds one to a counter.
     pub fn count(&self, family: Family, key: &Key, labels: &[(&'static str, &str)]) {
-        let labels = self.shared(labels);
+        let which = (family, self.shared(labels));
         let mut objects = self.lock();
         let series = objects.entry(key.clone()).or_default();
-        if let Series::Counter(value) = series.entry((family, labels)).or_insert(Series::Counter(0))
-        {
+        if let Series::Counter(value) = find(series, which, || Series::Counter(0)) {
             *value += 1;
         }
     }
@@ -111,9 +113,8 @@ impl ObjectSeries {
     pub fn observe(&self, family: Family, key: &Key, duration: Duration) {
         let mut objects = self.lock();
         let series = objects.entry(key.clone()).or_default();
-        let series = series
-            .entry((family, Labels::default()))
-            .or_insert_with(|| Series::Histogram(Box::default()));
+        let which = (family, Labels::default());
+        let series = find(series, which, || Series::Histogram(Box::default()));
         if let Series::Histogram(histogram) = series {
             let seconds = duration.as_secs_f64();
             histogram.count += 1;
@@ -128,7 +129,7 @@ impl ObjectSeries {
     pub fn forget(&self, key: &Key, families: &[Family]) {
         let mut objects = self.lock();
         if let Some(series) = objects.get_mut(key) {
-            series.retain(|(family, _), _| !families.contains(family));
+            series.retain(|((family, _), _)| !families.contains(family));
             if series.is_empty() {
                 objects.remove(key);
             }
@@ -176,6 +177,21 @@ impl ObjectSeries {
     fn lock(&self) -> MutexGuard<'_, Objects> {
         self.objects.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The series of these labels, which is put into its place when there is none.
+fn find(
+    series: &mut OfObject,
+    which: (Family, Labels),
+    new: impl FnOnce() -> Series,
+) -> &mut Series {
+    let place = series.binary_search_by(|(known, _)| known.cmp(&which));
+    let place = place.unwrap_or_else(|place| {
+        series.reserve_exact(1);
+        series.insert(place, (which, new()));
+        place
+    });
+    &mut series[place].1
 }
 
 fn render(page: &mut Page, name: &str, labels: &[(&str, &str)], series: &Series) {
