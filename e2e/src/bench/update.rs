@@ -50,7 +50,9 @@ pub async fn measure(fleet: &mut Fleet) -> Result<Vec<Figure>> {
     let update = stage.for_each("update", names, |_, name| async move {
         stage.update(&name, "v2").await
     });
-    let patient = stage.all_healthy("promoted", &mut rollouts, names, PATIENCE, |_| true);
+    // They move together: the first is promoted not long before the last.
+    let patience = PATIENCE + Duration::from_secs(1) * u32::try_from(names.len())?;
+    let patient = stage.all_healthy("promoted", &mut rollouts, names, patience, |_| true);
     let ((), last) = tokio::try_join!(update, patient)?;
     let total = last.duration_since(began);
     let step = stage.reporter.step("old pods go");
