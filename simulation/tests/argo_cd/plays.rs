@@ -94,7 +94,7 @@ const PLAYS: &[(&str, &[Act])] = &[
     ("experiment-required", &[Act::Fail]),
     (
         "experiment-required",
-        &[Act::UntilRun, Act::Order(Order::TerminateExperiment(0))],
+        &[Act::UntilRun, Act::Order(Order::TerminateRun(0))],
     ),
     (
         "experiment-open",
