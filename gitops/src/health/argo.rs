@@ -1,121 +1,53 @@
-//! Health of the kinds of `argoproj.io`.
+//! Health of the kinds of `argoproj.io`: Rollouts as in `rollout`, the rest here.
 
 use serde_json::Value;
-use sluice_crds::names;
 
-use super::{Code, Health, condition, message};
-use crate::key::{annotation, number, text};
+use super::{Code, Health};
+use crate::key::text;
 
-/// A number that is written as a number or as text.
-fn generation(object: &Value, pointer: &str) -> Option<i64> {
-    let value = object.pointer(pointer)?;
-    value.as_i64().or_else(|| value.as_str()?.parse().ok())
+/// What an object says about itself; the other sentence when it says nothing.
+fn said(object: &Value, otherwise: &str) -> String {
+    let message = object.pointer("/status/message").and_then(Value::as_str);
+    message.unwrap_or(otherwise).to_owned()
 }
 
-pub(super) fn rollout(object: &Value) -> Health {
-    const UNOBSERVED: &str = "Waiting for rollout spec update to be observed";
-    // Very old controllers wrote a hash; that cannot be compared and counts as observed.
-    let seen = generation(object, "/status/observedGeneration");
-    let never = object.pointer("/status/observedGeneration").is_none();
-    if never || seen.is_some_and(|seen| Some(seen) != number(object, "/metadata/generation")) {
-        return Health::new(Code::Progressing, UNOBSERVED);
-    }
-    if let Some(workload) = annotation(object, names::WORKLOAD_GENERATION)
-        && workload != text(object, "/status/workloadObservedGeneration")
-    {
-        return Health::new(
-            Code::Progressing,
-            "Waiting for rollout spec update to be observed for the reference workload",
-        );
-    }
-    let said = text(object, "/status/message");
-    match text(object, "/status/phase") {
-        "" => by_conditions(object),
-        "Paused" => Health::new(Code::Suspended, said),
-        phase => Health::new(Code::from_name(phase), said),
-    }
-}
-
-/// For controllers that write no phase.
-fn by_conditions(object: &Value) -> Health {
-    if let Some(invalid) = condition(object, "InvalidSpec") {
-        return Health::new(Code::Degraded, message(invalid));
-    }
-    if let Some(progressing) = condition(object, "Progressing")
-        && matches!(
-            text(progressing, "/reason"),
-            "RolloutAborted" | "ProgressDeadlineExceeded"
-        )
-    {
-        return Health::new(Code::Degraded, message(progressing));
-    }
-    let waits = !crate::key::list(object, "/status/pauseConditions").is_empty()
-        || object.pointer("/spec/paused") == Some(&Value::Bool(true));
-    if waits {
-        return Health::new(Code::Suspended, "Rollout is paused");
-    }
-    let count = |pointer: &str| number(object, pointer).unwrap_or(0);
-    let wanted = number(object, "/spec/replicas").unwrap_or(1);
-    let (updated, all, available) = (
-        count("/status/updatedReplicas"),
-        count("/status/replicas"),
-        count("/status/availableReplicas"),
-    );
-    if updated < wanted {
-        return Health::new(
-            Code::Progressing,
-            "Waiting for roll out to finish: More replicas need to be updated",
-        );
-    }
-    if available < updated {
-        return Health::new(
-            Code::Progressing,
-            "Waiting for roll out to finish: updated replicas are still becoming available",
-        );
-    }
-    if object.pointer("/spec/strategy/blueGreen").is_some() {
-        let active = text(object, "/status/blueGreen/activeSelector");
-        if active.is_empty() || active != text(object, "/status/currentPodHash") {
+pub(super) fn analysis_run(object: &Value) -> Health {
+    let (code, otherwise) = match text(object, "/status/phase") {
+        "Pending" | "Running" => {
+            return Health::new(Code::Progressing, "Analysis run is running");
+        }
+        "Successful" => (Code::Healthy, "Analysis run completed successfully"),
+        "Failed" => (Code::Degraded, "Analysis run failed"),
+        "Error" => (Code::Degraded, "Analysis run had an error"),
+        "Inconclusive" => (Code::Unknown, "Analysis run was inconclusive"),
+        _ => {
             return Health::new(
                 Code::Progressing,
-                "Waiting for rollout to finish: active service cutover pending",
+                "Waiting for analysis run to finish: status has not been reconciled.",
             );
         }
-        return Health::healthy();
-    }
-    if all > updated {
-        return Health::new(
-            Code::Progressing,
-            "Waiting for roll out to finish: old replicas are pending termination",
-        );
-    }
-    let stable = match text(object, "/status/stableRS") {
-        "" => text(object, "/status/canary/stableRS"),
-        stable => stable,
     };
-    if stable.is_empty() || stable != text(object, "/status/currentPodHash") {
-        return Health::new(Code::Progressing, "Waiting for rollout to finish steps");
-    }
-    Health::healthy()
+    Health::new(code, said(object, otherwise))
 }
 
-/// AnalysisRuns and Experiments.
-pub(super) fn run(object: &Value) -> Health {
-    let said = text(object, "/status/message");
-    match text(object, "/status/phase") {
-        "Successful" => Health::new(Code::Healthy, said),
-        "Failed" | "Error" => Health::new(Code::Degraded, said),
-        "Inconclusive" => Health::new(Code::Unknown, said),
-        "Pending" => Health::new(Code::Progressing, said),
-        _ => Health::new(
+/// Why an Experiment ended badly is said in its own words, which name the template or the analysis.
+pub(super) fn experiment(object: &Value) -> Health {
+    let (code, otherwise) = match text(object, "/status/phase") {
+        "Pending" => (Code::Progressing, "Experiment is pending"),
+        "Running" => (Code::Progressing, "Experiment is running"),
+        "Successful" => (Code::Healthy, "Experiment is successful"),
+        "Failed" => (Code::Degraded, "Experiment has failed"),
+        "Error" => (Code::Degraded, "Experiment had an error"),
+        "Inconclusive" => (Code::Unknown, "Experiment was inconclusive"),
+        _ => (
             Code::Progressing,
-            if said.is_empty() {
-                "Waiting for the run to end"
-            } else {
-                said
-            },
+            "Waiting for experiment to finish: status has not been reconciled.",
         ),
+    };
+    if matches!(code, Code::Degraded | Code::Unknown) {
+        return Health::new(code, said(object, otherwise));
     }
+    Health::new(code, otherwise)
 }
 
 pub(super) fn application(object: &Value) -> Health {

@@ -5,6 +5,7 @@
 
 mod argo;
 mod network;
+mod rollout;
 mod storage;
 mod workloads;
 
@@ -124,8 +125,9 @@ pub fn of(object: &Value) -> Option<Health> {
         }
         ("apiregistration.k8s.io", "APIService") => Some(storage::api_service(object)),
         ("apiextensions.k8s.io", "CustomResourceDefinition") => Some(storage::definition(object)),
-        ("argoproj.io", "Rollout") => Some(argo::rollout(object)),
-        ("argoproj.io", "AnalysisRun" | "Experiment") => Some(argo::run(object)),
+        ("argoproj.io", "Rollout") => Some(rollout::health(object)),
+        ("argoproj.io", "AnalysisRun") => Some(argo::analysis_run(object)),
+        ("argoproj.io", "Experiment") => Some(argo::experiment(object)),
         ("argoproj.io", "Application") => Some(argo::application(object)),
         ("argoproj.io", "Workflow") => Some(argo::workflow(object)),
         _ => None,

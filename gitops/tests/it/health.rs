@@ -323,7 +323,7 @@ fn kinds_of_argo() {
         ),
         (
             "Rollout",
-            "{metadata: {generation: 2, annotations: {rollout.argoproj.io/workload-generation: '4'}}, status: {observedGeneration: '2', phase: Healthy, workloadObservedGeneration: '3'}}",
+            "{metadata: {generation: 2, annotations: {rollout.argoproj.io/workload-generation: '4'}}, spec: {workloadRef: {name: old}}, status: {observedGeneration: '2', phase: Healthy, workloadObservedGeneration: '3'}}",
             Progressing,
         ),
         (

@@ -8,6 +8,7 @@
 mod application;
 mod auto_sync;
 mod health;
+mod health_vectors;
 mod manifest;
 mod project;
 mod quarantine;
