@@ -107,6 +107,10 @@ impl Subject {
     }
 }
 
+/// How the chart sets the allocator.
+const ALLOCATOR: &str =
+    "glibc.malloc.arena_max=1:glibc.malloc.trim_threshold=131072:glibc.malloc.mmap_threshold=131072";
+
 /// Sluice with everything that it does by default; its logs as a cluster's would be.
 fn sluice(cluster: &Cluster, program: PathBuf, ports: &Ports) -> Launch {
     let mut launch = Launch::new(NAME, &program)
@@ -114,7 +118,8 @@ fn sluice(cluster: &Cluster, program: PathBuf, ports: &Ports) -> Launch {
         .flag("metricsPort", ports.metrics)
         .flag("healthzPort", ports.health)
         .file("source-cache-dir", &cluster.layout().path("sources"))
-        .env("POD_NAMESPACE", SYSTEM);
+        .env("POD_NAMESPACE", SYSTEM)
+        .env("GLIBC_TUNABLES", ALLOCATOR);
     if let Some(port) = ports.webhook {
         launch = launch.flag("webhook-port", port);
     }
@@ -293,6 +298,12 @@ pub fn split(line: &str) -> Result<Vec<String>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_allocator_is_set_as_the_chart_does() {
+        let chart = include_str!("../../../charts/sluice/templates/deployment.yaml");
+        assert!(chart.contains(&format!("value: {ALLOCATOR}\n")));
+    }
 
     #[test]
     fn a_command_is_split_at_whitespace_outside_of_quotes() {
