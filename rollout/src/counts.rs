@@ -75,6 +75,7 @@ mod tests {
             "matchLabels": { "app": "web" },
             "matchExpressions": [
                 { "key": "tier", "operator": "In", "values": ["b", "a"] },
+                { "key": "env", "operator": "NotIn", "values": ["test"] },
                 { "key": "legacy", "operator": "DoesNotExist" },
                 { "key": "zone", "operator": "Exists" }
             ]
@@ -82,7 +83,7 @@ mod tests {
         let selector: LabelSelector = serde_json::from_value(selector).unwrap();
         assert_eq!(
             selector_text(&selector),
-            "app=web,!legacy,tier in (a,b),zone"
+            "app=web,env notin (test),!legacy,tier in (a,b),zone"
         );
     }
 }

@@ -45,13 +45,16 @@ fn covers_object(wanted: &Map<String, Value>, live: &Map<String, Value>, path: &
             "labels" | "annotations" | "nodeSelector" | "matchLabels" | "limits" | "requests"
         )
     });
-    let wanted_fits = wanted.iter().all(|(key, value)| match live.get(key) {
+    // Go writes some optional fields as null where others are left out.
+    let given = |key: &str| wanted.get(key).is_some_and(|value| !value.is_null());
+    let mut all_given = wanted.iter().filter(|(key, _)| given(key));
+    let wanted_fits = all_given.all(|(key, value)| match live.get(key) {
         Some(live) => covers(value, live, &[path, &[key.as_str()]].concat()),
         None => is_empty(value) && !names_of_people,
     });
     let added_fits = live
         .iter()
-        .filter(|(key, _)| !wanted.contains_key(*key))
+        .filter(|(key, _)| !given(key))
         .all(|(key, value)| {
             !names_of_people && (is_empty(value) || is_default(key, value, wanted, path))
         });
@@ -195,6 +198,115 @@ mod tests {
             !same_template(&template(wanted), &template(served())),
             "a node selector"
         );
+    }
+
+    #[test]
+    fn a_default_counts_only_with_its_value_and_in_its_place() {
+        let mut wanted = written();
+        let spec = &mut wanted["spec"];
+        spec["serviceAccountName"] = json!("web");
+        spec["volumes"] = json!([
+            { "name": "a", "secret": { "secretName": "s" } },
+            { "name": "b", "hostPath": { "path": "/" } },
+            { "name": "c", "projected": { "sources": [{ "serviceAccountToken": { "path": "t" } }] } }
+        ]);
+        spec["containers"][0]["livenessProbe"] = json!({ "grpc": { "port": 1 } });
+        spec["containers"][0]["env"] = json!([
+            { "name": "N", "valueFrom": { "fieldRef": { "fieldPath": "metadata.name" } } },
+            { "name": "C", "valueFrom": { "resourceFieldRef": { "resource": "limits.cpu" } } }
+        ]);
+        let same = |place: &str, key: &str, value: &Value| {
+            let mut live = wanted.clone();
+            live.pointer_mut(place).unwrap()[key] = value.clone();
+            same_template(&template(wanted.clone()), &template(live))
+        };
+        let (container, env) = ("/spec/containers/0", "/spec/containers/0/env");
+        for (place, key, default, other) in [
+            ("/spec", "serviceAccount", json!("web"), json!("other")),
+            ("/spec", "restartPolicy", json!("Always"), json!("Never")),
+            (
+                "/spec",
+                "terminationGracePeriodSeconds",
+                json!(30),
+                json!(0),
+            ),
+            (
+                "/spec/volumes/0/secret",
+                "defaultMode",
+                json!(420),
+                json!(256),
+            ),
+            (
+                "/spec/volumes/1/hostPath",
+                "type",
+                json!(""),
+                json!("Directory"),
+            ),
+            (
+                "/spec/volumes/2/projected/sources/0/serviceAccountToken",
+                "expirationSeconds",
+                json!(3600),
+                json!(600),
+            ),
+            (
+                &format!("{container}/livenessProbe/grpc"),
+                "service",
+                json!(""),
+                json!("x"),
+            ),
+            (
+                &format!("{env}/0/valueFrom/fieldRef"),
+                "apiVersion",
+                json!("v1"),
+                json!("v2"),
+            ),
+            (
+                &format!("{env}/1/valueFrom/resourceFieldRef"),
+                "divisor",
+                json!("0"),
+                json!("1"),
+            ),
+        ] {
+            assert!(same(place, key, &default), "{place}/{key}");
+            assert!(!same(place, key, &other), "{place}/{key}: {other}");
+        }
+        // A side car that restarts is another pod, and so is a probe with a grace period of its own.
+        assert!(!same(container, "restartPolicy", &json!("Always")));
+        let grace = &json!(30);
+        assert!(!same(
+            &format!("{container}/livenessProbe"),
+            "terminationGracePeriodSeconds",
+            grace
+        ));
+    }
+
+    #[test]
+    fn the_old_name_of_the_service_account_is_the_same_as_the_new_one() {
+        let mut wanted = written();
+        wanted["spec"]["serviceAccount"] = json!("web");
+        let mut live = wanted.clone();
+        live["spec"]["serviceAccountName"] = json!("web");
+        assert!(same_template(
+            &template(wanted.clone()),
+            &template(live.clone())
+        ));
+        live["spec"]["serviceAccountName"] = json!("other");
+        assert!(!same_template(&template(wanted), &template(live)));
+    }
+
+    #[test]
+    fn what_is_empty_is_the_same_as_what_is_absent() {
+        let mut wanted = written();
+        wanted["spec"]["tolerations"] = json!([]);
+        wanted["spec"]["affinity"] = json!({ "podAffinity": {} });
+        wanted["spec"]["hostAliases"] = Value::Null;
+        let (with, without) = (template(wanted.clone()), template(written()));
+        assert!(same_template(&with, &without));
+        assert!(same_template(&without, &with));
+        wanted["spec"]["tolerations"] = json!([{ "operator": "Exists" }]);
+        let with = template(wanted);
+        assert!(!same_template(&with, &without));
+        assert!(!same_template(&without, &with));
     }
 
     #[test]

@@ -222,3 +222,21 @@ fn arguments_are_resolved_from_the_rollout() {
     assert_eq!(value("app").as_deref(), Some("web"));
     assert_eq!(value("limit").as_deref(), Some("5"));
 }
+
+#[test]
+fn one_that_is_ended_by_hand_counts_if_it_has_measured() {
+    let end = |measured: i32| {
+        let mut cluster = measured_in_a_step();
+        cluster.settle();
+        let run = &mut cluster.runs[0];
+        run.spec.terminate = Some(true);
+        let status = run.status.get_or_insert_default();
+        status.phase = "Successful".to_owned();
+        let result = json!([{ "name": "errors", "phase": "Successful", "count": measured }]);
+        status.metric_results = serde_json::from_value(result).unwrap();
+        cluster.settle();
+        (cluster.step(), cluster.message().to_owned())
+    };
+    assert_eq!(end(1), (3, "CanaryPauseStep".to_owned()));
+    assert_eq!(end(0), (1, "InconclusiveAnalysisRun".to_owned()));
+}

@@ -3,7 +3,7 @@
 use serde_json::json;
 use sluice_crds::names;
 
-use crate::fixtures::scenes::taken_over;
+use crate::fixtures::scenes::{measured_beside_the_steps, taken_over};
 use crate::fixtures::{Cluster, analysis, rollout};
 
 #[test]
@@ -45,6 +45,36 @@ fn finished_runs_are_kept_up_to_their_limits() {
         .map(|run| run.metadata.annotations.as_ref().unwrap()[names::REVISION].clone())
         .collect();
     assert_eq!(kept, ["4", "5", "6"]);
+}
+
+#[test]
+fn a_run_that_the_status_names_is_kept_until_its_update_is_over() {
+    let mut cluster = measured_beside_the_steps();
+    cluster.edit(|rollout| {
+        let limits = json!({ "successfulRunHistoryLimit": 0, "unsuccessfulRunHistoryLimit": 0 });
+        rollout.spec.analysis = serde_json::from_value(limits).unwrap();
+    });
+    cluster.verdicts.insert("errors".into(), ("Successful", ""));
+    cluster.settle();
+    assert_eq!((cluster.step(), cluster.runs.len()), (1, 1));
+    cluster.run_until("promoted", |it| it.phase() == "Healthy");
+    assert_eq!(cluster.runs.len(), 0);
+}
+
+#[test]
+fn runs_go_with_the_set_that_they_judged() {
+    let mut object = rollout(1, json!([{ "analysis": analysis("errors") }]), false);
+    object["spec"]["revisionHistoryLimit"] = json!(1);
+    let mut cluster = Cluster::deployed(object);
+    cluster.verdicts.insert("errors".into(), ("Successful", ""));
+    let mut judged = Vec::new();
+    for image in ["web:2", "web:3", "web:4"] {
+        cluster.set_image(image);
+        cluster.settle();
+        judged.push(cluster.runs.len());
+    }
+    // Of the sets of web:2, web:3 and web:4 the first is gone in the end.
+    assert_eq!(judged, [1, 2, 2]);
 }
 
 #[test]

@@ -261,6 +261,47 @@ fn what_plays_a_role_is_not_deleted() {
 }
 
 #[test]
+fn an_old_set_is_deleted_only_when_it_has_no_pods_and_no_service_selects_it() {
+    let mut cluster = at_half();
+    cluster.promote_fully();
+    cluster.run_until("the old pods are gone", |it| it.pods("web:1") == 0);
+    let delete = Effect::DeleteReplicaSet {
+        name: cluster.set("web:1").name.clone(),
+        precondition: seen(),
+    };
+    let invariant = "what is selected, stable, new, or has pods is not deleted";
+    assert_eq!(refused(&cluster, &delete), None);
+    let hash = cluster.set("web:1").hash().unwrap().to_owned();
+    let old = |cluster: &Cluster| {
+        let mut sets = cluster.sets.iter();
+        sets.position(|set| set.hash() == Some(hash.as_str()))
+            .unwrap()
+    };
+    let mut with_a_pod = cluster.clone();
+    with_a_pod.sets[old(&cluster)].current = 1;
+    assert_eq!(refused(&with_a_pod, &delete), Some(invariant));
+    let mut to_grow = cluster.clone();
+    to_grow.sets[old(&cluster)].replicas = 1;
+    assert_eq!(refused(&to_grow, &delete), Some(invariant));
+    let mut selected = cluster.clone();
+    let service = selected.services.get_mut("web-canary").unwrap();
+    service
+        .selector
+        .insert("rollouts-pod-template-hash".to_owned(), hash);
+    assert_eq!(refused(&selected, &delete), Some(invariant));
+}
+
+#[test]
+fn a_violation_says_what_does_not_hold_and_why() {
+    let cluster = at_half();
+    let violation = cluster.observed(|world| invariants::check(world, &tell(&cluster, 101)));
+    assert_eq!(
+        violation.unwrap_err().to_string(),
+        "weights are parts of a whole: canary 101 + further [] of 100"
+    );
+}
+
+#[test]
 fn pods_keep_the_labels_that_select_them_and_go_only_when_one_may_be_missing() {
     let mut cluster = at_half();
     let label = |key: &str| Effect::PatchPod {

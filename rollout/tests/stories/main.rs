@@ -10,6 +10,7 @@ mod abort;
 mod analysis;
 mod basic;
 mod blue_green;
+mod conditions;
 mod crash;
 mod diaries;
 mod events;

@@ -99,6 +99,37 @@ fn a_hash_is_the_same_with_and_without_metadata_and_anti_affinity() {
 }
 
 #[test]
+fn terms_of_people_stay_beside_the_one_that_is_put_in() {
+    let kind = "requiredDuringSchedulingIgnoredDuringExecution";
+    let own = json!({
+        "topologyKey": "zone", "labelSelector": { "matchLabels": { "app": "noisy" } }
+    });
+    let mut object = rollout(2, json!([{ "setWeight": 50 }, { "pause": {} }]), false);
+    object["spec"]["strategy"]["canary"]["antiAffinity"] = json!({ kind: {} });
+    let mut cluster = Cluster::deployed(object);
+    let terms = |cluster: &Cluster| {
+        let set = serde_json::to_value(&cluster.set("web:2").template).unwrap();
+        let terms = &set["spec"]["affinity"]["podAntiAffinity"][kind];
+        terms.as_array().cloned().unwrap_or_default()
+    };
+    let template = json!({
+        "metadata": { "labels": { "app": "web" } },
+        "spec": {
+            "containers": [{ "name": "web", "image": "web:2" }],
+            "affinity": { "podAntiAffinity": { kind: [own] } }
+        }
+    });
+    cluster.edit(|rollout| rollout.spec.template = serde_json::from_value(template).unwrap());
+    cluster.settle();
+    let with = terms(&cluster);
+    assert_eq!((with.len(), &with[0]), (2, &own));
+    assert_eq!(cluster.phase(), "Paused");
+    cluster.promote();
+    cluster.settle();
+    assert_eq!(terms(&cluster), [own]);
+}
+
+#[test]
 fn the_roles_of_a_blue_green_are_preview_and_active() {
     let mut cluster = Cluster::deployed(blue_green(
         2,
