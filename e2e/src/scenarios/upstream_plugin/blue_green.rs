@@ -40,7 +40,8 @@ pub(in super::super) async fn blue_green(stage: Arc<Stage>) -> Result<()> {
             "stable,active",
         ])
         .await?;
-    let row = ["web", "BlueGreen", "Paused", "-", "-", "4/4", "2", "2"];
+    // Of the four pods those of the active set are counted.
+    let row = ["web", "BlueGreen", "Paused", "-", "-", "2/4", "2", "2", "2"];
     plugins.list("rollouts", &row).await?;
 
     plugins.argo("abort web").await?;
