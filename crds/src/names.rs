@@ -72,7 +72,8 @@ pub const ROLLOUTS_FIELD_MANAGER: &str = "rollouts-controller";
 /// Field manager of everything that the sync loop applies (server-side apply).
 pub const GITOPS_FIELD_MANAGER: &str = "argocd-controller";
 /// Annotation on AnalysisRuns of a Rollout: which attempt at the update they belong to, `<steps hash>[/<aborted at>]`.
-/// A retry and a change of the steps begin a new attempt, so that a verdict on the old one does not count.
+/// A retry and a change of the steps begin a new attempt, so that a verdict on the old one does not count. On those of an
+/// Experiment: when all of its templates were available.
 pub const ATTEMPT: &str = "sluice.dev/attempt";
 /// Annotation on ReplicaSets of a blue-green: the revision was stable, and was not given up since. Going back to it while
 /// it still runs needs no second look.

@@ -35,7 +35,7 @@ pub enum Profile {
     Full,
     /// [`Profile::Full`] and simulated nodes.
     Everything,
-    /// [`Profile::Full`] and the controller of Argo Rollouts.
+    /// [`Profile::Full`], and the controller and the plugin of Argo Rollouts.
     Adoption,
 }
 

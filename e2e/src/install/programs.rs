@@ -38,6 +38,8 @@ pub enum Program {
     Kwok,
     /// The controller of Argo Rollouts, from which Sluice takes over and to which it hands back.
     ArgoRollouts,
+    /// The kubectl plugin of Argo Rollouts, which people go on using with Sluice.
+    ArgoRolloutsPlugin,
 }
 
 impl Program {
@@ -57,6 +59,7 @@ impl Program {
             Self::CoreDns => "coredns",
             Self::Kwok => "kwok",
             Self::ArgoRollouts => "rollouts-controller",
+            Self::ArgoRolloutsPlugin => "kubectl-argo-rollouts",
         }
     }
 
@@ -76,6 +79,9 @@ impl Program {
             Self::CoreDns => "github.com/coredns/coredns",
             Self::Kwok => "sigs.k8s.io/kwok/cmd/kwok",
             Self::ArgoRollouts => "github.com/argoproj/argo-rollouts/cmd/rollouts-controller",
+            Self::ArgoRolloutsPlugin => {
+                "github.com/argoproj/argo-rollouts/cmd/kubectl-argo-rollouts"
+            }
         }
     }
 }
@@ -147,7 +153,7 @@ pub const MODULES: &[Module] = &[
     Module {
         name: "argo-rollouts",
         upstream: "github.com/argoproj/argo-rollouts",
-        programs: &[Program::ArgoRollouts],
+        programs: &[Program::ArgoRollouts, Program::ArgoRolloutsPlugin],
         from: Profile::Adoption,
     },
 ];
@@ -193,16 +199,23 @@ impl Module {
     /// # Errors
     /// As [`Module::version`].
     pub(super) fn linker_flags(&self) -> Result<String> {
-        if self.name != "kubernetes" {
-            return Ok("-s -w".to_owned());
-        }
         let version = self.version()?;
-        let mut numbers = version.trim_start_matches('v').split('.');
-        let (major, minor) = (numbers.next().unwrap_or("0"), numbers.next().unwrap_or("0"));
-        let set = "-X k8s.io/component-base/version";
-        Ok(format!(
-            "-s -w {set}.gitVersion={version} {set}.gitMajor={major} {set}.gitMinor={minor}"
-        ))
+        let plain = version.trim_start_matches('v');
+        Ok(match self.name {
+            "kubernetes" => {
+                let mut numbers = plain.split('.');
+                let (major, minor) = (numbers.next().unwrap_or("0"), numbers.next().unwrap_or("0"));
+                let set = "-X k8s.io/component-base/version";
+                format!(
+                    "-s -w {set}.gitVersion={version} {set}.gitMajor={major} {set}.gitMinor={minor}"
+                )
+            }
+            "argo-rollouts" => {
+                let set = format!("-X {}/utils/version", self.upstream);
+                format!("-s -w {set}.version={plain}")
+            }
+            _ => "-s -w".to_owned(),
+        })
     }
 
     /// The name of the cache entry: the module's name and a digest of everything that decides what is built.
@@ -276,12 +289,42 @@ mod tests {
         }
     }
 
+    fn module(name: &str) -> &'static Module {
+        MODULES.iter().find(|module| module.name == name).unwrap()
+    }
+
+    #[test]
+    fn the_go_files_name_every_program_as_a_tool() {
+        for module in MODULES {
+            let go_mod = read(&module.folder().join("go.mod")).unwrap();
+            for program in module.programs {
+                assert!(
+                    go_mod.lines().any(|line| {
+                        line.trim().trim_start_matches("tool ") == program.package()
+                    }),
+                    "{} does not name {}",
+                    module.name,
+                    program.package()
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn argo_rollouts_is_told_its_version_at_link_time() {
+        let module = module("argo-rollouts");
+        let version = module.version().unwrap();
+        let number = version.trim_start_matches('v');
+        let flags = module.linker_flags().unwrap();
+        assert!(
+            flags.ends_with(&format!("version.version={number}")),
+            "{flags}"
+        );
+    }
+
     #[test]
     fn kubernetes_is_told_its_version_at_link_time() {
-        let module = MODULES
-            .iter()
-            .find(|module| module.name == "kubernetes")
-            .unwrap();
+        let module = module("kubernetes");
         let flags = module.linker_flags().unwrap();
         assert!(
             flags.contains(&format!("gitVersion={}", module.version().unwrap())),

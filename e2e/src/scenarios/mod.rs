@@ -21,6 +21,7 @@ mod routers;
 mod sharding;
 mod sides;
 mod strategies;
+mod upstream_plugin;
 mod visitor;
 mod watch;
 mod workloads;
@@ -57,6 +58,8 @@ pub struct Scenario {
     name: &'static str,
     /// Whether it disturbs the others.
     alone: bool,
+    /// Whether it starts so many pods that others would feel it.
+    fleet: bool,
     /// What it needs beside a cluster.
     needs: Profile,
     limit: Duration,
@@ -68,6 +71,7 @@ macro_rules! scenario {
         Scenario {
             name: $name,
             alone: false,
+            fleet: false,
             needs: Profile::Full,
             limit: Duration::from_secs($seconds),
             play: |stage| Box::pin($function(stage)),
@@ -81,11 +85,19 @@ macro_rules! scenario {
     };
 }
 
-/// A scenario that needs the controller of Argo Rollouts.
-fn adoption(scenario: Scenario) -> Scenario {
+/// A scenario that needs a program of Argo Rollouts.
+fn argo_rollouts(scenario: Scenario) -> Scenario {
     Scenario {
         needs: Profile::Adoption,
         ..scenario
+    }
+}
+
+/// A scenario in which a fleet changes hands.
+fn adoption(scenario: Scenario) -> Scenario {
+    Scenario {
+        fleet: true,
+        ..argo_rollouts(scenario)
     }
 }
 
@@ -118,6 +130,21 @@ pub fn all() -> Vec<Scenario> {
             300,
             plugin::operations
         ),
+        argo_rollouts(scenario!(
+            "the plugin of Argo Rollouts itself drives a canary",
+            300,
+            upstream_plugin::canary
+        )),
+        argo_rollouts(scenario!(
+            "the plugin of Argo Rollouts itself drives a blue-green",
+            300,
+            upstream_plugin::blue_green
+        )),
+        argo_rollouts(scenario!(
+            "the plugin of Argo Rollouts itself ends and retries measurements",
+            300,
+            upstream_plugin::measurements
+        )),
         scenario!(
             "a going back to the stable revision skips the steps",
             180,
@@ -306,9 +333,8 @@ pub async fn run(stage: Arc<Stage>, only: &str) -> Result<(usize, usize)> {
     let (alone, together): (Vec<_>, Vec<_>) =
         chosen.into_iter().partition(|scenario| scenario.alone);
     // Fifty pods that start at once would be seen by those that count every request.
-    let (fleets, together): (Vec<_>, Vec<_>) = together
-        .into_iter()
-        .partition(|one| one.needs == Profile::Adoption);
+    let (fleets, together): (Vec<_>, Vec<_>) =
+        together.into_iter().partition(|scenario| scenario.fleet);
     let mut outcomes = Vec::new();
     for group in [together, fleets] {
         let group = stream::iter(group).map(|scenario| play(stage.clone(), scenario));

@@ -133,14 +133,16 @@ pub(super) async fn operations(stage: Arc<Stage>) -> Result<()> {
     .await
 }
 
-struct Plugin<'a> {
-    stage: &'a Stage,
-    program: &'a Path,
-    namespace: &'a str,
+/// A kubectl plugin: the program, and the namespace that it is to work in.
+pub(super) struct Plugin<'a> {
+    pub(super) stage: &'a Stage,
+    pub(super) program: &'a Path,
+    pub(super) namespace: &'a str,
 }
 
 impl Plugin<'_> {
-    async fn run(&self, args: &[&str]) -> Result<String> {
+    /// What a command prints; an error when its exit code is not 0.
+    pub(super) async fn run(&self, args: &[&str]) -> Result<String> {
         Command::new(self.program)
             .args(args)
             .args(["--namespace", self.namespace])

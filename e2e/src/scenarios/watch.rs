@@ -30,6 +30,11 @@ pub(super) fn replica_sets() -> ApiResource {
     kind("apps", "v1", "ReplicaSet", "replicasets")
 }
 
+/// `httproutes`.
+pub(super) fn http_routes() -> ApiResource {
+    kind("gateway.networking.k8s.io", "v1", "HTTPRoute", "httproutes")
+}
+
 /// `pods`.
 pub(super) fn pods() -> ApiResource {
     kind("", "v1", "Pod", "pods")

@@ -1,7 +1,8 @@
 //! The analyses of an Experiment: each is an AnalysisRun, made when every template was available, ended with it.
 //!
 //! The run of an analysis is the one that the status names or, after a crash between making it and writing that down,
-//! the last one with its name, `<experiment>-<analysis>[.N]`. Verdicts are final.
+//! the last one with its name, `<experiment>-<analysis>[.N]`, that is still open or belongs to the present attempt. An
+//! experiment that is retried has lost its status: what it measured before does not count. Verdicts are final.
 
 use std::collections::BTreeMap;
 
@@ -21,6 +22,7 @@ use crate::analysis::{is_open, message, verdict};
 use crate::plan::EventType;
 use crate::reason::Reason;
 use crate::run::{name as name_of, number};
+use crate::time;
 
 /// Takes in what the runs say.
 pub(super) fn observe(seen: &Seen<'_>, draft: &mut Draft) {
@@ -192,10 +194,24 @@ fn run_of<'a>(
             .any(|other| name_of(run) == self::base(seen, other))
     };
     runs.iter()
-        .filter(|run| !anothers(run))
+        .filter(|run| !anothers(run) && (is_open(run) || is_of_attempt(seen, run)))
         .filter_map(|run| Some((number(run, &base)?, run)))
         .max_by_key(|(number, _)| *number)
         .map(|(_, run)| run)
+}
+
+/// The attempt that is under way: the moment at which every template was available, which is written before a run is made
+/// and which a retry takes away; see [`names::ATTEMPT`].
+fn attempt(seen: &Seen<'_>) -> Option<String> {
+    let status = seen.world.experiment.status.as_ref()?;
+    let available = status.available_at.as_ref()?;
+    Some(time::text(available.0))
+}
+
+fn is_of_attempt(seen: &Seen<'_>, run: &AnalysisRun) -> bool {
+    let annotations = run.metadata.annotations.as_ref();
+    let of = annotations.and_then(|all| all.get(names::ATTEMPT));
+    of.is_some() && of == attempt(seen).as_ref()
 }
 
 fn reference(analysis: &ExperimentAnalysis) -> AnalysisTemplateRef {
@@ -248,13 +264,19 @@ fn build(seen: &Seen<'_>, analysis: &ExperimentAnalysis) -> Result<AnalysisRun, 
             seen.world.settings.instance_id.clone(),
         );
     }
+    let mut annotations = metadata
+        .and_then(|metadata| metadata.annotations.clone())
+        .unwrap_or_default();
+    if let Some(attempt) = attempt(seen) {
+        annotations.insert(names::ATTEMPT.to_owned(), attempt);
+    }
     let some = |map: BTreeMap<String, String>| (!map.is_empty()).then_some(map);
     Ok(AnalysisRun {
         metadata: ObjectMeta {
             name: Some(name),
             namespace: seen.world.experiment.metadata.namespace.clone(),
             labels: some(labels),
-            annotations: metadata.and_then(|metadata| metadata.annotations.clone()),
+            annotations: some(annotations),
             ..ObjectMeta::default()
         },
         spec,
@@ -262,9 +284,20 @@ fn build(seen: &Seen<'_>, analysis: &ExperimentAnalysis) -> Result<AnalysisRun, 
     })
 }
 
-/// `<experiment>-<analysis>`, or with `.N` when that is taken by somebody else.
+/// `<experiment>-<analysis>`, or with `.N` when that is taken: by somebody else, by an earlier attempt, or by the first run
+/// of an analysis that is called so.
 fn free_name(seen: &Seen<'_>, analysis: &ExperimentAnalysis) -> Result<String, String> {
     let base = base(seen, analysis);
+    let used = |name: &str| {
+        let others = seen.spec.analyses.iter().flatten();
+        seen.world
+            .analysis_runs
+            .iter()
+            .any(|run| name_of(run) == name)
+            || others
+                .filter(|other| other.name != analysis.name)
+                .any(|other| name == self::base(seen, other))
+    };
     let mut name = base.clone();
     let mut next = 1;
     loop {
@@ -274,9 +307,9 @@ fn free_name(seen: &Seen<'_>, analysis: &ExperimentAnalysis) -> Result<String, S
             .iter()
             .find(|refused| refused.kind == "AnalysisRun" && refused.name == name);
         match refused {
-            None => return Ok(name),
             Some(refused) if !refused.taken => return Err(refused.message.clone()),
-            Some(_) => {
+            None if !used(&name) => return Ok(name),
+            _ => {
                 name = format!("{base}.{next}");
                 next += 1;
             }

@@ -280,6 +280,46 @@ fn runs_of_analyses_with_similar_names_are_told_apart() {
 }
 
 #[test]
+fn one_that_failed_measures_anew_when_it_is_retried() {
+    let mut cluster = cluster(json!({ "analyses": [analysis("errors", true)] }));
+    cluster.verdicts.insert("errors", ("Failed", "why"));
+    cluster.run_to_the_end();
+    assert_eq!((cluster.phase(), cluster.message()), ("Failed", "why"));
+    for (name, verdict) in [
+        ("exp-errors.1", "Failed"),
+        ("exp-errors.2", "Inconclusive"),
+        ("exp-errors.3", "Successful"),
+    ] {
+        // What `retry experiment` does.
+        cluster.experiment.status = None;
+        cluster.wait(60);
+        cluster.verdicts.clear();
+        cluster.settle();
+        assert_eq!(cluster.phase(), "Running");
+        assert!(cluster.sets.iter().all(|set| set.replicas == 1));
+        let last = cluster.runs.last().unwrap();
+        assert_eq!(last.metadata.name.as_deref(), Some(name));
+        cluster.verdicts.insert("errors", (verdict, ""));
+        cluster.run_to_the_end();
+        assert_eq!(cluster.phase(), verdict);
+    }
+}
+
+#[test]
+fn a_measurement_that_goes_on_goes_on_after_a_retry() {
+    let mut cluster = cluster(json!({ "analyses": [analysis("errors", true)] }));
+    cluster.settle();
+    cluster.experiment.status = None;
+    cluster.wait(60);
+    cluster.settle();
+    assert_eq!(cluster.runs.len(), 1);
+    assert_eq!(cluster.analysis("errors").0, "Running");
+    cluster.verdicts.insert("errors", ("Successful", ""));
+    cluster.run_to_the_end();
+    assert_eq!(cluster.phase(), "Successful");
+}
+
+#[test]
 fn rules_labels_and_annotations_reach_the_run() {
     let mut cluster = cluster(json!({
         "dryRun": [{ "metricName": ".*" }],
