@@ -107,6 +107,7 @@ fn what_is_large_and_within_its_share_is_evaluated() {
 fn a_limit_may_be_reached_and_not_passed() {
     let row = |operators: usize| format!("true{}", " && true".repeat(operators));
     let memory = usize::try_from(LIMITS.memory).unwrap();
+    let steps = usize::try_from(LIMITS.steps).unwrap();
     for (make, limit, reason) in [
         (
             &|size: usize| format!("'{}' != ''", "x".repeat(size - 8)),
@@ -149,6 +150,16 @@ fn a_limit_may_be_reached_and_not_passed() {
             memory,
             "memory budget exceeded",
         ),
+        // Lists that share their parts are heavier to walk through than to store.
+        (
+            &|size: usize| {
+                let parts = "a, ".repeat(499);
+                let last = size - 4_990_002;
+                format!("let a = 1..9999; let b = 1..{last}; [{parts}b] != []")
+            },
+            steps,
+            "memory budget exceeded",
+        ),
         (
             &|size: usize| format!("reduce(2..{size}, [#acc], []) != []"),
             LIMITS.depth,
@@ -159,7 +170,7 @@ fn a_limit_may_be_reached_and_not_passed() {
             LIMITS.depth,
             "memory budget exceeded",
         ),
-    ] as [(&dyn Fn(usize) -> String, usize, &str); 11]
+    ] as [(&dyn Fn(usize) -> String, usize, &str); 12]
     {
         let at_the_limit = make(limit);
         assert_eq!(
