@@ -27,7 +27,8 @@ const LONGEST_NAME: usize = 63;
 /// Reasons of waiting containers that do not go away by themselves.
 const HOPELESS: [&str; 3] = ["ErrImagePull", "ImagePullBackOff", "InvalidImageName"];
 
-/// Name of the Job of a measurement: `<uid of the run>.<metric>.<number>`, with the metric cut so that it fits.
+/// Name of the Job of a measurement: `<uid of the run>.<metric>.<number>`, with the metric cut so that it fits, and so
+/// that it ends in a letter or a digit, as each part of a name must.
 #[must_use]
 pub fn name(uid: &str, metric: &str, number: u32) -> String {
     let room = LONGEST_NAME.saturating_sub(uid.len() + 2 + number.to_string().len());
@@ -35,10 +36,10 @@ pub fn name(uid: &str, metric: &str, number: u32) -> String {
         .rev()
         .find(|end| metric.is_char_boundary(*end))
         .unwrap_or(0);
-    let mut shown = metric.get(..end).unwrap_or_default();
-    if end < metric.len() {
-        shown = shown.trim_end_matches(|last: char| !last.is_ascii_alphanumeric());
-    }
+    let shown = metric
+        .get(..end)
+        .unwrap_or_default()
+        .trim_end_matches(|last: char| !last.is_ascii_alphanumeric());
     format!("{uid}.{shown}.{number}")
 }
 
@@ -215,14 +216,11 @@ fn hopeless(pod: &Value) -> Option<String> {
         })
 }
 
-/// The longer a Job runs, the more rarely it is looked at: after √(2 × seconds).
+/// The longer a Job runs, the more rarely it is looked at: after √(2 × seconds), and at least once an hour.
 fn look_again(measurement: &Measurement, now: Timestamp) -> Timestamp {
     let began = measurement.started_at.as_ref().map_or(now, |time| time.0);
     let elapsed = now.duration_since(began).as_secs().max(0);
-    let mut wait = 1_i64;
-    while (wait + 1) * (wait + 1) <= elapsed.saturating_mul(2) && wait < 3_600 {
-        wait += 1;
-    }
+    let wait = elapsed.saturating_mul(2).isqrt().clamp(1, 3_600);
     now.checked_add(SignedDuration::from_secs(wait))
         .unwrap_or(Timestamp::MAX)
 }

@@ -33,12 +33,6 @@ impl SecretValues {
         self.0.keys().map(String::as_str)
     }
 
-    /// Whether there is none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
     /// The text with every secret value replaced by `*****`; where several begin at one place, the longest counts. An
     /// empty value has nothing to hide.
     #[must_use]

@@ -77,16 +77,6 @@ impl Templates {
     pub fn insert_cluster(&mut self, name: impl Into<String>, spec: ClusterAnalysisTemplateSpec) {
         self.cluster.insert(name.into(), spec.into());
     }
-
-    /// Removes an AnalysisTemplate.
-    pub fn remove(&mut self, name: &str) {
-        self.namespaced.remove(name);
-    }
-
-    /// Removes a ClusterAnalysisTemplate.
-    pub fn remove_cluster(&mut self, name: &str) {
-        self.cluster.remove(name);
-    }
 }
 
 impl TemplateLookup for Templates {

@@ -265,13 +265,11 @@ pub(crate) fn has_interval(metric: &Metric) -> bool {
         .is_some_and(|interval| !interval.is_empty())
 }
 
-/// Reads a number that may be a template's text.
+/// Reads a number that may be a template's text. One that comes from a Secret is not known here, and is refused.
 pub(crate) fn limit(field: &str, value: Option<&IntOrString>) -> Result<Option<i32>, FieldError> {
     match value {
         None => Ok(None),
         Some(IntOrString::Int(value)) => Ok(Some(*value)),
-        // A secret count would be odd, and is read when its value is there.
-        Some(IntOrString::String(text)) if args::has_tag(text) => Ok(None),
         Some(IntOrString::String(text)) => text.trim().parse().map(Some).map_err(|_| {
             FieldError::new(
                 field,

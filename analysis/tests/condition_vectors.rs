@@ -31,6 +31,17 @@ const OTHERWISE: &[(&str, &str, &str)] = &[
         "a whole number is a number that is not NaN, be it a default",
     ),
     (
+        "1.5 * duration('1h') == duration('90m')",
+        "TT",
+        "a fraction of a duration is a duration; there it is a number that no duration equals",
+    ),
+    ("duration('1h') * 1.5 == duration('90m')", "TT", "the same"),
+    (
+        "'\\ud800' == ''",
+        "EE",
+        "half of a pair of surrogates is no character",
+    ),
+    (
         "date(result.t).Month() == 5",
         "T.",
         "a month and a day of the week are numbers here, and types of their own there",

@@ -233,7 +233,8 @@ impl Lexer {
             'x' => self.code(16, 2)?,
             'u' => self.code(16, 4)?,
             'U' => self.code(16, 8)?,
-            '0'..='7' => {
+            // Up to 377, the largest byte.
+            '0'..='3' => {
                 self.at -= 1;
                 self.code(8, 3)?
             }

@@ -7,7 +7,8 @@
 //! `text` → [`lexer`] → [`parser`] → [`ast`] → [`check`] (names, arities, types that are known beforehand) → [`eval`].
 //!
 //! What is left out of the Go library is refused with an error, never evaluated to something else: locations other than
-//! UTC, layouts of dates, literals of bytes, and keys of maps that are not strings.
+//! UTC, layouts of dates, literals of bytes, keys of maps that are not strings, and hexadecimal digits and underscores in
+//! texts that are to be numbers.
 
 mod ast;
 mod check;

@@ -205,10 +205,9 @@ impl Parser {
         }
         arguments.push(self.predicate()?);
         for _ in 0..after {
-            if !self.is(",") || self.next_is(")") {
+            if !self.accept(",") {
                 break;
             }
-            self.at += 1;
             arguments.push(self.expression(0)?);
         }
         self.accept(",");
@@ -238,15 +237,8 @@ impl Parser {
 
     pub(super) fn postfix(&mut self, node: Node) -> Result<Node> {
         let mut node = node;
-        let mut steps = 0;
-        loop {
-            steps += 1;
-            if steps > LIMITS.depth {
-                return Err(ExpressionError::at(
-                    format!("more than {} members in a row", LIMITS.depth),
-                    self.position(),
-                ));
-            }
+        // One more, to see that there are no more.
+        for _ in 0..=LIMITS.depth {
             let optional = self.is("?.");
             if optional || self.is(".") {
                 self.at += 1;
@@ -289,6 +281,10 @@ impl Parser {
                 return Ok(node);
             }
         }
+        Err(ExpressionError::at(
+            format!("more than {} members in a row", LIMITS.depth),
+            self.position(),
+        ))
     }
 
     fn member(&mut self, base: Node, key: Node, optional: bool) -> Result<Node> {

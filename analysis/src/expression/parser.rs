@@ -60,13 +60,6 @@ impl Parser {
         matches!(self.kind(), Kind::Symbol(known) if *known == symbol)
     }
 
-    pub(super) fn next_is(&self, symbol: &str) -> bool {
-        matches!(
-            self.tokens.get(self.at + 1).map(|token| &token.kind),
-            Some(Kind::Symbol(known)) if *known == symbol
-        )
-    }
-
     pub(super) fn accept(&mut self, symbol: &str) -> bool {
         let found = self.is(symbol);
         self.at += usize::from(found);
@@ -156,17 +149,11 @@ impl Parser {
         let mut operators = 0;
         while let Kind::Symbol(symbol) = self.kind() {
             let symbol = *symbol;
-            operators += 1;
-            if operators > LIMITS.depth {
-                return Err(ExpressionError::at(
-                    format!("more than {} operators in a row", LIMITS.depth),
-                    self.position(),
-                ));
-            }
             if symbol == "|" {
                 if precedence > 0 {
                     break;
                 }
+                self.one_more(&mut operators)?;
                 self.at += 1;
                 let Kind::Name(name) = self.kind().clone() else {
                     return self.unexpected();
@@ -197,6 +184,7 @@ impl Parser {
             if operator.precedence() < precedence {
                 break;
             }
+            self.one_more(&mut operators)?;
             if after_coalesce && operator != Binary::Coalesce {
                 return Err(ExpressionError::at(
                     format!(
@@ -222,6 +210,18 @@ impl Parser {
             left = self.conditional(left)?;
         }
         Ok(left)
+    }
+
+    /// Counts an operator of a row.
+    fn one_more(&self, operators: &mut usize) -> Result<()> {
+        *operators += 1;
+        if *operators > LIMITS.depth {
+            return Err(ExpressionError::at(
+                format!("more than {} operators in a row", LIMITS.depth),
+                self.position(),
+            ));
+        }
+        Ok(())
     }
 
     /// `a < b <= c` is `a < b && b <= c`.

@@ -206,17 +206,16 @@ impl Value {
     }
 }
 
-/// Reads a number as `strconv.ParseFloat` does, with Go's names of what is not finite.
+/// Reads a number as `strconv.ParseFloat` does: what is not finite has the same names in Rust, but Go refuses digits that
+/// are too large, and knows no sign of NaN. Hexadecimal digits and underscores are refused.
 pub(crate) fn go_number(text: &str) -> Option<f64> {
-    match text {
-        "NaN" => Some(f64::NAN),
-        "+Inf" | "Inf" => Some(f64::INFINITY),
-        "-Inf" => Some(f64::NEG_INFINITY),
-        _ => text
-            .starts_with(|first: char| first.is_ascii_digit() || matches!(first, '+' | '-' | '.'))
-            .then(|| text.parse().ok())
-            .flatten(),
-    }
+    let number: f64 = text.parse().ok()?;
+    let refused = if number.is_nan() {
+        text.starts_with(['+', '-'])
+    } else {
+        number.is_infinite() && text.contains(|character: char| character.is_ascii_digit())
+    };
+    (!refused).then_some(number)
 }
 
 /// A number as Prometheus writes it: shortest digits that read back as the same number, without an exponent.
@@ -228,7 +227,11 @@ impl fmt::Display for NumberText {
         if self.0.is_nan() {
             f.write_str("NaN")
         } else if self.0.is_infinite() {
-            f.write_str(if self.0 > 0.0 { "+Inf" } else { "-Inf" })
+            f.write_str(if self.0.is_sign_positive() {
+                "+Inf"
+            } else {
+                "-Inf"
+            })
         } else {
             write!(f, "{}", self.0)
         }
@@ -281,23 +284,21 @@ fn go_float(number: f64, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     if (-4..6).contains(&exponent) {
         write!(f, "{number}")
     } else {
-        let sign = if exponent < 0 { '-' } else { '+' };
+        let sign = if exponent.is_negative() { '-' } else { '+' };
         write!(f, "{digits}e{sign}{:02}", exponent.unsigned_abs())
     }
 }
 
 /// As Go prints a `time.Duration`: `1h0m0s`, `1.5s`, `200ms`.
 fn go_duration(duration: SignedDuration) -> String {
-    let nanos = duration.as_nanos();
-    let sign = if nanos < 0 { "-" } else { "" };
-    let nanos = nanos.unsigned_abs();
+    let sign = if duration.is_negative() { "-" } else { "" };
+    let nanos = duration.as_nanos().unsigned_abs();
     let fraction = |value: u128, unit: u128| {
         let digits = unit.to_string().len() - 1;
         let text = format!("{}.{:0digits$}", value / unit, value % unit);
         text.trim_end_matches('0').trim_end_matches('.').to_owned()
     };
     match nanos {
-        0 => "0s".to_owned(),
         1..1_000 => format!("{sign}{nanos}ns"),
         1_000..1_000_000 => format!("{sign}{}µs", fraction(nanos, 1_000)),
         1_000_000..1_000_000_000 => format!("{sign}{}ms", fraction(nanos, 1_000_000)),

@@ -22,7 +22,7 @@ pub(super) struct Limits {
 
 impl Limits {
     pub(super) fn of(metric: &Metric) -> Self {
-        // Validation has read these; a secret number reads as absent.
+        // Validation has read these.
         let read = |field, value: &Option<_>| validate::limit(field, value.as_ref()).ok().flatten();
         Self {
             failure: read("failureLimit", &metric.failure_limit).unwrap_or(0),

@@ -44,7 +44,7 @@ pub(super) fn settle(
         // Nothing is worse than Failed, and whoever says terminate does not wait either.
         hurry = terminate || worst == Some(Phase::Failed);
         if terminating && may_cancel {
-            end_measurements(plan, prepared, now);
+            end_measurements(plan, now);
         }
         let cancelled: BTreeSet<String> = cancelled(plan);
         let changed = assess_metrics(plan, prepared, |name| {
@@ -98,20 +98,11 @@ fn is_open(result: &MetricResult) -> bool {
 }
 
 /// Ends what is under way at a provider.
-fn end_measurements(plan: &mut RunPlan, prepared: &Prepared, now: Timestamp) {
+fn end_measurements(plan: &mut RunPlan, now: Timestamp) {
     let mut cancel = Vec::new();
     for result in plan.status.metric_results.iter_mut().flatten() {
-        let known = prepared
-            .metrics
-            .iter()
-            .any(|metric| metric.name == result.name);
-        if !known || Phase::parse(&result.phase).completed() {
-            continue;
-        }
-        if !is_open(result) {
-            continue;
-        }
-        let Some(last) = result.measurements.iter_mut().flatten().last() else {
+        let last = result.measurements.iter_mut().flatten().last();
+        let Some(last) = last.filter(|last| !Phase::parse(&last.phase).completed()) else {
             continue;
         };
         cancel.push(CancelRequest {

@@ -3,6 +3,7 @@
 use sluice_analysis::Phase;
 use sluice_analysis::reason::Reason;
 use sluice_analysis::run::explain;
+use sluice_crds::analysis::Metric;
 
 use super::support::{Story, at, error, metric, phase, repeated, run, value};
 
@@ -69,6 +70,23 @@ fn a_failing_metric_is_no_hold() {
             "the run is Failed: Metric \"success-rate\" assessed Failed due to failed (1) > failureLimit (0)",
         ]
     );
+}
+
+#[test]
+fn of_two_conditions_the_one_that_failed_the_metric_is_told() {
+    let both = Metric {
+        failure_condition: Some("result[0] < 0.5".to_owned()),
+        ..metric("success-rate")
+    };
+    for (measured, sentence) in [
+        (0.1, "success-rate 10.00 % < 50 % is true"),
+        (0.99, "success-rate 99.00 % >= 95 % is true"),
+    ] {
+        let mut story = Story::new(run(vec![both.clone()]));
+        story.step(&mut |_, _| value(measured));
+        let told = explain(&story.run, at(0))[0].to_string();
+        assert!(told.starts_with(sentence), "{told}");
+    }
 }
 
 /// argo-rollouts#1466: an answer without a single number.

@@ -56,6 +56,7 @@ fn a_job_without_a_pod_template_is_refused_in_words() {
 fn names_fit_into_a_label() {
     let uid = owner().metadata.uid.unwrap();
     assert_eq!(job::name("u", "smoke", 1), "u.smoke.1");
+    assert_eq!(job::name("u", "smoke-", 1), "u.smoke.1");
     let long = job::name(&uid, "a-metric-with-a-very-long-name-indeed", 12);
     assert!(long.len() <= 63 && long.ends_with(".12"), "{long}");
     assert_eq!(
@@ -70,6 +71,25 @@ fn measurement() -> Measurement {
     Measurement {
         started_at: Some(Time(at(0))),
         ..Measurement::default()
+    }
+}
+
+#[test]
+fn the_longer_a_job_runs_the_more_rarely_it_is_looked_at() {
+    for (seconds, wait) in [
+        (0, 1),
+        (1, 1),
+        (7, 3),
+        (8, 4),
+        (5_000, 100),
+        (31_536_000, 3_600),
+    ] {
+        let Outcome::Resume { resume_at, .. } =
+            job::observe(&json!({}), &[], &measurement(), at(seconds))
+        else {
+            panic!("running");
+        };
+        assert_eq!(resume_at, Some(at(seconds + wait)), "after {seconds} s");
     }
 }
 

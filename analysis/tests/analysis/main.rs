@@ -5,6 +5,8 @@
     reason = "helpers of tests fail as tests do, and clippy knows the tests only"
 )]
 
+mod bounds;
+mod comparisons;
 mod conditions;
 mod holding;
 mod jobs;

@@ -4,7 +4,8 @@ use serde_json::json;
 use sluice_analysis::args::{ArgError, resolve_metric, secret_arguments};
 use sluice_analysis::reason::{Counter, Reason, Wait};
 use sluice_analysis::{Phase, Reason as _Reason};
-use sluice_crds::analysis::Metric;
+use sluice_crds::analysis::{Metric, ValueFrom};
+use sluice_crds::rollout::canary::FieldRef;
 
 use crate::support::{argument, at};
 
@@ -100,6 +101,16 @@ fn tags_that_lead_nowhere_are_errors() {
     let mut bare = argument("c", "");
     bare.value = None;
     assert!(resolve_metric(&metric("{{args.c}}"), &[bare]).is_err());
+    // Fields are read where the run is made; one that is still a reference here has no value.
+    let mut field = argument("d", "");
+    field.value = None;
+    field.value_from = Some(ValueFrom {
+        secret_key_ref: None,
+        field_ref: Some(FieldRef {
+            field_path: "metadata.name".to_owned(),
+        }),
+    });
+    assert!(resolve_metric(&metric("{{args.d}}"), &[field]).is_err());
     let resolved = resolve_metric(&metric("{{ args.a }}{{args.a}}"), &args).unwrap();
     assert_eq!(resolved.provider.web.unwrap().url, "11");
 }

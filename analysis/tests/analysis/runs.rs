@@ -147,6 +147,47 @@ fn a_dry_run_metric_decides_nothing_and_is_counted_apart() {
 }
 
 #[test]
+fn a_bad_dry_run_metric_does_not_keep_the_others_from_being_measured() {
+    let mut dry = run(vec![repeated("rate", "10s", 2), metric("trial")]);
+    dry.spec.dry_run = dry_run("trial");
+    let mut story = Story::new(dry);
+    story.step(&mut |name, _| value(if name == "rate" { 0.99 } else { 0.1 }));
+    assert_eq!(result(&story.run, "trial").phase, "Failed");
+    story.seconds = 10;
+    let plan = story.decide();
+    assert_eq!(plan.measure.len(), 1);
+    assert_eq!(plan.measure[0].metric.name, "rate");
+}
+
+#[test]
+fn nothing_new_is_begun_while_a_bad_run_waits_for_what_is_in_flight() {
+    let late = Metric {
+        initial_delay: Some("10s".to_owned()),
+        ..metric("late")
+    };
+    let mut story = Story::new(run(vec![inconclusive("bad"), metric("slow"), late]));
+    story.in_flight.extend(["bad", "slow"].map(str::to_owned));
+    story.decide();
+    story.absorb("bad", value(0.7));
+    story.seconds = 10;
+    let plan = story.decide();
+    assert_eq!(phase(&story.run), Phase::Running);
+    assert!(plan.measure.is_empty());
+}
+
+#[test]
+fn of_two_metrics_that_end_equally_badly_the_first_gives_the_message() {
+    let mut story = Story::new(run(vec![inconclusive("a"), inconclusive("b")]));
+    story.in_flight.extend(["a", "b"].map(str::to_owned));
+    story.decide();
+    story.absorb("b", value(0.7));
+    story.absorb("a", value(0.7));
+    assert_eq!(phase(&story.run), Phase::Inconclusive);
+    let message = status(&story.run).message.unwrap();
+    assert!(message.starts_with("Metric \"a\""), "{message}");
+}
+
+#[test]
 fn a_rule_that_matches_no_metric_is_an_error() {
     let mut wrong = run(vec![metric("rate")]);
     wrong.spec.dry_run = dry_run("nope");

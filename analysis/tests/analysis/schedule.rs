@@ -121,11 +121,13 @@ fn r29_a_clock_that_was_set_back_does_not_stop_the_measurements() {
 }
 
 #[test]
-fn an_interval_of_nothing_is_a_second() {
-    let mut story = Story::new(run(vec![repeated("rate", "0s", 0)]));
-    let plan = story.step(&mut |_, _| value(0.99));
-    assert!(plan.measure.is_empty());
-    assert_eq!(plan.wake_at, Some(at(1)));
+fn an_interval_of_nothing_is_a_second_and_parts_of_seconds_round_up() {
+    for (interval, seconds) in [("0s", 1), ("200ms", 1), ("2s", 2), ("1500ms", 2)] {
+        let mut story = Story::new(run(vec![repeated("rate", interval, 0)]));
+        let plan = story.step(&mut |_, _| value(0.99));
+        assert!(plan.measure.is_empty());
+        assert_eq!(plan.wake_at, Some(at(seconds)), "{interval}");
+    }
 }
 
 #[test]

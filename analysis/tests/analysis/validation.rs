@@ -2,7 +2,9 @@
 
 use sluice_analysis::validate;
 use sluice_crds::IntOrString;
-use sluice_crds::analysis::{AnalysisRunSpec, JobProvider, Metric};
+use sluice_crds::analysis::{
+    AnalysisRunSpec, Argument, JobProvider, Metric, SecretKeyRef, ValueFrom,
+};
 
 use super::support::{argument, metric, repeated};
 
@@ -107,6 +109,14 @@ fn a_wrong_metric_is_refused_with_its_field() {
         validate::metrics(&[]).unwrap_err().message,
         "no metrics specified"
     );
+    let failures = Metric {
+        failure_limit: number(6),
+        ..repeated("rate", "10s", 5)
+    };
+    assert_eq!(
+        validate::metrics(&[failures]).unwrap_err().message,
+        "count must be >= failureLimit"
+    );
     let twice = [metric("a"), metric("a")];
     assert_eq!(
         validate::metrics(&twice).unwrap_err().to_string(),
@@ -122,6 +132,10 @@ fn what_upstream_takes_is_taken() {
         Metric {
             count: number(0),
             ..metric("zero")
+        },
+        Metric {
+            count: number(1),
+            ..metric("one")
         },
         Metric {
             failure_limit: number(-1),
@@ -141,6 +155,46 @@ fn what_upstream_takes_is_taken() {
     }
 }
 
+/// Counts and limits decide before any Secret is read, so one would be taken for absent.
+#[test]
+fn a_count_or_a_limit_from_a_secret_is_refused() {
+    let from_secret = || Some(IntOrString::String("{{args.number}}".into()));
+    let spec = |metric| AnalysisRunSpec {
+        metrics: Some(vec![metric]),
+        args: Some(vec![Argument {
+            name: "number".to_owned(),
+            value: None,
+            value_from: Some(ValueFrom {
+                secret_key_ref: Some(SecretKeyRef {
+                    name: "numbers".to_owned(),
+                    key: "number".to_owned(),
+                }),
+                field_ref: None,
+            }),
+        }]),
+        ..AnalysisRunSpec::default()
+    };
+    for (wrong, field) in [
+        (
+            Metric {
+                count: from_secret(),
+                ..repeated("rate", "1m", 0)
+            },
+            "count",
+        ),
+        (
+            Metric {
+                failure_limit: from_secret(),
+                ..repeated("rate", "1m", 0)
+            },
+            "failureLimit",
+        ),
+    ] {
+        let error = validate::run_spec(&spec(wrong)).unwrap_err();
+        assert_eq!(error.field, format!("metrics[0].{field}"));
+    }
+}
+
 #[test]
 fn the_analysis_of_a_step_must_end_by_itself() {
     let spec = |metrics| AnalysisRunSpec {
@@ -154,6 +208,12 @@ fn the_analysis_of_a_step_must_end_by_itself() {
         ..repeated("c", "1m", 0)
     };
     assert!(validate::finite(&spec(vec![templated])).is_ok());
+    // A count of nothing is no count.
+    let zero = Metric {
+        count: number(0),
+        ..repeated("zero", "1m", 0)
+    };
+    assert!(validate::finite(&spec(vec![zero])).is_err());
     let error = validate::finite(&spec(vec![metric("a"), repeated("d", "1m", 0)])).unwrap_err();
     assert_eq!(error.field, "metrics[1].count");
     assert!(

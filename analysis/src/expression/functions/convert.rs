@@ -109,8 +109,8 @@ const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwx
 fn encode(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
     for chunk in bytes.chunks(3) {
-        let byte = |index: usize| u32::from(chunk.get(index).copied().unwrap_or(0));
-        let group = byte(0) << 16 | byte(1) << 8 | byte(2);
+        let byte = |index: usize| chunk.get(index).copied().unwrap_or(0);
+        let group = u32::from_be_bytes([0, byte(0), byte(1), byte(2)]);
         for place in 0..4 {
             if place > chunk.len() {
                 text.push('=');
@@ -143,7 +143,7 @@ fn decode(text: &str) -> Option<Vec<u8>> {
     let mut letters = 0;
     for byte in text.iter().take(text.len() - padding) {
         let value = ALPHABET.iter().position(|letter| letter == byte)?;
-        group = group << 6 | u32::try_from(value).ok()?;
+        group = group * 64 + u32::try_from(value).ok()?;
         letters += 1;
         if letters == 4 {
             bytes.extend(group.to_be_bytes().into_iter().skip(1));
