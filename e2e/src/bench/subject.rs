@@ -108,8 +108,7 @@ impl Subject {
 }
 
 /// How the chart sets the allocator.
-const ALLOCATOR: &str =
-    "glibc.malloc.arena_max=1:glibc.malloc.trim_threshold=131072:glibc.malloc.mmap_threshold=131072";
+const ALLOCATOR: &str = "glibc.malloc.arena_max=1:glibc.malloc.trim_threshold=131072:glibc.malloc.mmap_threshold=131072";
 
 /// Sluice with everything that it does by default; its logs as a cluster's would be.
 fn sluice(cluster: &Cluster, program: PathBuf, ports: &Ports) -> Launch {
