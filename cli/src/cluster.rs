@@ -15,7 +15,7 @@ use crate::args::ConnectionArgs;
 use crate::failure;
 
 /// A kind by its names.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Kind {
     group: &'static str,
     version: &'static str,
@@ -83,6 +83,8 @@ pub(crate) const CLUSTER_ANALYSIS_TEMPLATES: Kind =
 pub(crate) const APPLICATIONS: Kind = Kind::argo("Application", "applications");
 pub(crate) const APP_PROJECTS: Kind = Kind::argo("AppProject", "appprojects");
 pub(crate) const REPLICA_SETS: Kind = Kind::new("apps", "v1", "ReplicaSet", "replicasets");
+pub(crate) const DEPLOYMENTS: Kind = Kind::new("apps", "v1", "Deployment", "deployments");
+pub(crate) const POD_TEMPLATES: Kind = Kind::new("", "v1", "PodTemplate", "podtemplates");
 pub(crate) const PODS: Kind = Kind::new("", "v1", "Pod", "pods");
 pub(crate) const SERVICES: Kind = Kind::new("", "v1", "Service", "services");
 pub(crate) const SECRETS: Kind = Kind::new("", "v1", "Secret", "secrets");

@@ -8,39 +8,119 @@ use sluice_crds::pod_template::PodTemplate;
 use sluice_rollout::ReplicaSet;
 
 use crate::args::{SetImageArgs, UndoArgs};
-use crate::cluster::{self, Cluster};
+use crate::cluster::{self, Cluster, Kind};
 use crate::get::read;
 use crate::output;
 
 /// Attempts at a change that others get in the way of.
 const ATTEMPTS: usize = 5;
 
+/// Where the template of a Rollout is: in itself, or in the workload that `spec.workloadRef` names.
+#[derive(Debug)]
+struct Holder {
+    kind: &'static Kind,
+    name: String,
+    /// JSON pointer to the template.
+    template: &'static str,
+}
+
+impl Holder {
+    fn of(rollout: &Value, name: &str) -> Result<Self> {
+        let text = |field: &str| {
+            let reference = rollout.pointer("/spec/workloadRef");
+            reference.and_then(|reference| reference.get(field)?.as_str())
+        };
+        let (kind, template) = match text("kind") {
+            None => (&cluster::ROLLOUTS, "/spec/template"),
+            Some("Deployment") => (&cluster::DEPLOYMENTS, "/spec/template"),
+            Some("ReplicaSet") => (&cluster::REPLICA_SETS, "/spec/template"),
+            Some("PodTemplate") => (&cluster::POD_TEMPLATES, "/template"),
+            Some(other) => bail!(
+                "spec.workloadRef.kind of rollout {name:?} is {other:?}: it must be Deployment, ReplicaSet or PodTemplate"
+            ),
+        };
+        let name = text("name").unwrap_or(name).to_owned();
+        Ok(Self {
+            kind,
+            name,
+            template,
+        })
+    }
+
+    /// Replaces the template in the object as it was read; somebody else's change in between is a conflict.
+    async fn write(&self, cluster: &Cluster, object: &Value, template: &Value) -> kube::Result<()> {
+        let version = object.pointer("/metadata/resourceVersion");
+        let patch: Result<json_patch::Patch, _> = serde_json::from_value(json!([
+            { "op": "test", "path": "/metadata/resourceVersion", "value": version },
+            { "op": "replace", "path": self.template, "value": template }
+        ]));
+        let patch = Patch::<()>::Json(patch.map_err(kube::Error::SerdeError)?);
+        let api = cluster.api(self.kind);
+        let parameters = PatchParams::default();
+        api.patch(&self.name, &parameters, &patch).await.map(|_| ())
+    }
+}
+
 /// `undo`: the template of an earlier revision becomes the template again.
 pub(crate) async fn undo(cluster: &Cluster, args: &UndoArgs) -> Result<()> {
     let snapshot = read::read(cluster, &args.name).await?;
-    ensure!(
-        snapshot.rollout.spec.workload_ref.is_none(),
-        "the template of {} is in the workload that spec.workloadRef names: undo it there",
-        args.name
-    );
     let sets: Vec<&ReplicaSet> = snapshot.owned.replica_sets().collect();
     let set = earlier(&sets, args.to_revision)?;
-    let template = without_hash(&set.template);
-    if snapshot.rollout.spec.template.as_ref() == Some(&template) {
+    let wanted = json!(without_hash(&set.template));
+    let matches = |template: &Value| {
+        let template = serde_json::from_value::<PodTemplate>(template.clone());
+        template.is_ok_and(|template| json!(template) == wanted)
+    };
+    let changed = change(cluster, &args.name, |template| {
+        let changes = !matches(template);
+        *template = wanted.clone();
+        Ok(changes)
+    })
+    .await?;
+    if !changed {
         let revision = set.revision();
         return output::print(&format!(
             "skipped rollback (current template already matches revision {revision})\n"
         ));
     }
-    let patch: json_patch::Patch = serde_json::from_value(json!([
-        { "op": "replace", "path": "/spec/template", "value": template }
-    ]))?;
-    let patch = Patch::<()>::Json(patch);
-    cluster
-        .api(&cluster::ROLLOUTS)
-        .patch(&args.name, &PatchParams::default(), &patch)
-        .await?;
     output::print(&format!("rollout '{}' undo\n", args.name))
+}
+
+/// Reads the template of a Rollout, lets `edit` change it, and writes it if `edit` says so; again when somebody else
+/// wrote in between. True when it was written.
+async fn change(
+    cluster: &Cluster,
+    name: &str,
+    mut edit: impl FnMut(&mut Value) -> Result<bool>,
+) -> Result<bool> {
+    for attempt in 1.. {
+        let rollout = cluster.get(&cluster::ROLLOUTS, name).await?;
+        let holder = Holder::of(&rollout, name)?;
+        let object = if holder.kind == &cluster::ROLLOUTS {
+            rollout
+        } else {
+            cluster.get(holder.kind, &holder.name).await?
+        };
+        let mut template = object.pointer(holder.template).cloned().unwrap_or_default();
+        if !edit(&mut template)? {
+            return Ok(false);
+        }
+        match holder.write(cluster, &object, &template).await {
+            Ok(()) => break,
+            Err(error) if got_in_the_way(&error) && attempt < ATTEMPTS => {}
+            Err(error) => {
+                let kind = holder.kind.api().kind.to_lowercase();
+                let place = format!("{kind} {:?}", holder.name);
+                return Err(anyhow!(error).context(place));
+            }
+        }
+    }
+    Ok(true)
+}
+
+/// Whether a patch failed since the object is another one by now; a test that fails is "the request is invalid".
+fn got_in_the_way(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if [409, 422].contains(&status.code))
 }
 
 fn without_hash(template: &PodTemplate) -> PodTemplate {
@@ -78,41 +158,22 @@ pub(crate) async fn set_image(cluster: &Cluster, args: &SetImageArgs) -> Result<
             .filter(|(container, image)| !container.is_empty() && !image.is_empty());
         wanted.push(parts.with_context(|| format!("{assignment:?} is not CONTAINER=IMAGE"))?);
     }
-    let api = cluster.api(&cluster::ROLLOUTS);
-    for attempt in 1.. {
-        let mut object = cluster.get(&cluster::ROLLOUTS, &args.name).await?;
+    change(cluster, &args.name, |template| {
         for (container, image) in &wanted {
-            replace_image(&mut object, container, image)?;
+            replace_image(template, container, image)?;
         }
-        // The whole list is written, so it must still be the one that was read.
-        let patch = json!({
-            "metadata": { "resourceVersion": object.pointer("/metadata/resourceVersion") },
-            "spec": { "template": object.pointer("/spec/template") }
-        });
-        match api
-            .patch(&args.name, &PatchParams::default(), &Patch::Merge(&patch))
-            .await
-        {
-            Ok(_) => break,
-            Err(kube::Error::Api(status)) if status.code == 409 && attempt < ATTEMPTS => {}
-            Err(error) => return Err(anyhow!(error).context(format!("rollout {:?}", args.name))),
-        }
-    }
+        Ok(true)
+    })
+    .await?;
     output::print(&format!("rollout \"{}\" image updated\n", args.name))
 }
 
-fn replace_image(rollout: &mut Value, container: &str, image: &str) -> Result<()> {
-    if rollout
-        .pointer("/spec/workloadRef")
-        .is_some_and(|reference| !reference.is_null())
-    {
-        bail!("the template is in the workload that spec.workloadRef names: set the image there");
-    }
+fn replace_image(template: &mut Value, container: &str, image: &str) -> Result<()> {
     let mut found = false;
     let mut known = Vec::new();
     for field in ["initContainers", "containers", "ephemeralContainers"] {
-        let list = rollout
-            .pointer_mut(&format!("/spec/template/spec/{field}"))
+        let list = template
+            .pointer_mut(&format!("/spec/{field}"))
             .and_then(Value::as_array_mut);
         for entry in list.into_iter().flatten() {
             let name = entry
@@ -143,26 +204,48 @@ mod tests {
 
     #[test]
     fn an_image_is_set_by_container_or_for_all_and_a_wrong_name_lists_the_right_ones() {
-        let mut rollout = json!({ "spec": { "template": { "spec": { "containers": [
+        let mut template = json!({ "spec": { "containers": [
             { "name": "web", "image": "web:1" }, { "name": "proxy", "image": "proxy:1" }
-        ] } } } });
-        let images = |rollout: &Value| -> Vec<String> {
-            let containers = rollout.pointer("/spec/template/spec/containers").unwrap();
+        ] } });
+        let images = |template: &Value| -> Vec<String> {
+            let containers = template.pointer("/spec/containers").unwrap();
             let containers = containers.as_array().unwrap().iter();
             containers
                 .map(|one| one["image"].as_str().unwrap().to_owned())
                 .collect()
         };
-        replace_image(&mut rollout, "web", "web:2").unwrap();
-        assert_eq!(images(&rollout), ["web:2", "proxy:1"]);
-        replace_image(&mut rollout, "*", "x").unwrap();
-        assert_eq!(images(&rollout), ["x", "x"]);
-        let error = replace_image(&mut rollout, "db", "x")
+        replace_image(&mut template, "web", "web:2").unwrap();
+        assert_eq!(images(&template), ["web:2", "proxy:1"]);
+        replace_image(&mut template, "*", "x").unwrap();
+        assert_eq!(images(&template), ["x", "x"]);
+        let error = replace_image(&mut template, "db", "x")
             .unwrap_err()
             .to_string();
         assert_eq!(
             error,
             "unable to find container named \"db\": there are web, proxy"
+        );
+    }
+
+    #[test]
+    fn the_template_is_in_the_rollout_or_in_the_workload_that_it_names() {
+        let holder =
+            |reference: Value| Holder::of(&json!({ "spec": { "workloadRef": reference } }), "web");
+        for (kind, expected, template) in [
+            ("Deployment", &cluster::DEPLOYMENTS, "/spec/template"),
+            ("ReplicaSet", &cluster::REPLICA_SETS, "/spec/template"),
+            ("PodTemplate", &cluster::POD_TEMPLATES, "/template"),
+        ] {
+            let found = holder(json!({ "kind": kind, "name": "old" })).unwrap();
+            assert_eq!(found.kind, expected);
+            assert_eq!((found.name.as_str(), found.template), ("old", template));
+        }
+        let own = holder(Value::Null).unwrap();
+        assert_eq!((own.kind, own.name.as_str()), (&cluster::ROLLOUTS, "web"));
+        let error = holder(json!({ "kind": "StatefulSet", "name": "db" })).unwrap_err();
+        assert!(
+            error.to_string().contains("spec.workloadRef.kind"),
+            "{error}"
         );
     }
 

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::Stage;
 use super::canary::paused;
 use super::fixtures::rollout;
+use super::plugin::Plugin;
 use super::watch::{healthy, ready};
 use crate::demo::stage::{kind, number, text};
 
@@ -60,21 +61,14 @@ pub(super) async fn deployment_is_taken_over(stage: Arc<Stage>) -> Result<()> {
     stage
         .rollout_until(name, "v1 to be healthy", 30, healthy)
         .await?;
-    // An update is a change of the Deployment.
-    let image = json!([{
-        "op": "replace", "path": "/spec/template/spec/containers/0/image",
-        "value": format!("{}:v2", crate::product::images::DEMO_APP)
-    }]);
-    namespace
-        .kubectl(&[
-            "patch",
-            "deployment",
-            "web-deployment",
-            "--type=json",
-            "--patch",
-            &image.to_string(),
-        ])
-        .await?;
+    // An update is a change of the Deployment, which is where the plugin makes it.
+    let plugin = Plugin {
+        stage: &stage,
+        program: &stage.programs.plugin,
+        namespace: name,
+    };
+    let image = format!("web={}:v2", crate::product::images::DEMO_APP);
+    plugin.run(&["set", "image", "web", &image]).await?;
     stage
         .rollout_until(name, "the pause of the update", 60, paused)
         .await?;
@@ -94,6 +88,17 @@ pub(super) async fn deployment_is_taken_over(stage: Arc<Stage>) -> Result<()> {
         number(&deployment, "/spec/replicas") == 0,
         "the Deployment came back: {}",
         deployment["spec"]["replicas"]
+    );
+    plugin.run(&["undo", "web"]).await?;
+    let undone = stage
+        .rollout_until(name, "the pause on the way back", 60, paused)
+        .await?;
+    let deployment = stage.get(name, &deployments, "web-deployment").await?;
+    let image = &deployment["spec"]["template"]["spec"]["containers"][0]["image"];
+    ensure!(
+        *image == json!(format!("{}:v1", crate::product::images::DEMO_APP)),
+        "undo left {image}: {}",
+        undone["status"]
     );
     Ok(())
 }
