@@ -11,7 +11,6 @@ use super::draft::{Draft, Slot};
 use super::plan::{Effect, NewService, ServicePort};
 use super::world::OwnedService;
 use crate::plan::Precondition;
-use crate::replicas::available;
 use crate::world::ReplicaSet;
 
 /// The name of a template's Service; `None` when it wants none.
@@ -44,7 +43,7 @@ pub(super) fn reconcile(
         .iter()
         .copied()
         .find(|service| Some(&service.name) == wanted.as_ref());
-    let idle = desired == 0 && set.is_none_or(|set| available(set) == 0 && set.replicas == 0);
+    let idle = desired == 0 && set.is_none_or(|set| set.replicas == 0);
     for service in owned {
         let superfluous = template.service.is_none()
             || idle
