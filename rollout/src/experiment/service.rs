@@ -10,6 +10,7 @@ use super::decide::Seen;
 use super::draft::{Draft, Slot};
 use super::plan::{Effect, NewService, ServicePort};
 use super::world::OwnedService;
+use crate::hash::whole;
 use crate::plan::Precondition;
 use crate::world::ReplicaSet;
 
@@ -150,7 +151,7 @@ pub(crate) fn ports(pods: Option<&Value>) -> Vec<ServicePort> {
         .filter_map(|port| {
             let text = |key: &str| port.get(key).and_then(Value::as_str).map(str::to_owned);
             Some(ServicePort {
-                port: i32::try_from(port.get("containerPort")?.as_i64()?).ok()?,
+                port: i32::try_from(whole(port.get("containerPort")?.as_number()?)?).ok()?,
                 protocol: text("protocol").unwrap_or_else(|| "TCP".to_owned()),
                 name: text("name").filter(|name| !name.is_empty()),
             })

@@ -23,6 +23,7 @@ use serde_json::Value;
 use sluice_crds::pod_template::PodTemplate;
 use sluice_crds::rollout::CanaryStep;
 
+pub(crate) use fields::whole;
 pub use fields::{Mismatch, mismatches};
 
 /// Characters of a hash: no vowels and nothing that looks like one, so that no hash is a word.
