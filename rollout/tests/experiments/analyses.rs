@@ -412,6 +412,17 @@ fn an_order_to_end_a_bad_template_and_a_bad_analysis_each_end_what_is_measured()
 }
 
 #[test]
+fn a_bad_verdict_and_a_set_that_is_gone_at_once_make_no_new_set() {
+    let mut cluster = cluster(json!({ "analyses": [analysis("errors", false)] }));
+    cluster.settle();
+    cluster.verdicts.insert("errors", ("Failed", "why"));
+    cluster.tick();
+    cluster.sets.remove(0);
+    cluster.settle();
+    assert_eq!((cluster.phase(), cluster.sets.len()), ("Failed", 1));
+}
+
+#[test]
 fn of_several_bad_analyses_the_first_of_the_worst_is_told() {
     for (first, second, told) in [
         (("Failed", "a"), ("Failed", "b"), ("Failed", "a")),

@@ -11,7 +11,7 @@ use sluice_crds::experiment::{Experiment, ExperimentSpec, ExperimentStatus};
 use sluice_rollout::experiment::{
     Effect, NewService, OwnedService, Plan, Refused, World, decide, request,
 };
-use sluice_rollout::{EventNote, ReplicaSet, Settings};
+use sluice_rollout::{EventNote, Reason, ReplicaSet, Settings};
 
 /// The cluster.
 #[derive(Clone)]
@@ -122,7 +122,11 @@ impl Cluster {
             refused: &self.refused,
             settings: &settings,
         };
-        decide(&world, self.now)
+        let plan = decide(&world, self.now);
+        let before = self.experiment.status.clone().unwrap_or_default();
+        let writes = !plan.effects.is_empty() || plan.status != before;
+        assert!(!writes || !plan.reasons.contains(&Reason::Settled));
+        plan
     }
 
     /// Decides and applies, once; true when something was written.

@@ -250,6 +250,7 @@ fn what_the_api_refuses_is_an_error_of_the_template() {
             "Failed to create ReplicaSet for template 'new': exceeded quota"
         )
     );
+    assert_eq!(cluster.log, ["create exp-old"], "which gets no pods");
     cluster.run_to_the_end();
 }
 

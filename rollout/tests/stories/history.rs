@@ -180,6 +180,21 @@ fn a_set_that_is_deleted_is_not_written_too() {
 }
 
 #[test]
+fn a_set_without_an_owner_is_taken_over_before_it_is_deleted() {
+    let mut cluster = Cluster::deployed(rollout(2, json!([]), false));
+    cluster.set_image("web:2");
+    cluster.settle();
+    let old = cluster.set("web:1").name.clone();
+    let mut sets = cluster.sets.iter_mut();
+    sets.find(|set| set.name == old).unwrap().owner = None;
+    cluster.edit(|rollout| rollout.spec.revision_history_limit = Some(0));
+    cluster.pass();
+    assert_eq!(cluster.set("web:1").owner.as_deref(), Some("rollout-uid"));
+    cluster.settle();
+    assert_eq!(cluster.sets.len(), 1);
+}
+
+#[test]
 fn the_end_of_an_earlier_set_does_not_hold_up_a_new_one() {
     let mut cluster = Cluster::deployed(rollout(2, json!([]), false));
     cluster.set_image("web:2");
