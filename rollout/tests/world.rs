@@ -220,6 +220,10 @@ fn pods_are_looked_at_for_metadata_of_roles_and_for_a_restart_that_is_not_done()
     let plain = ReplicaSet::from_object(&object).unwrap();
     object["metadata"]["annotations"]["rollout.argoproj.io/ephemeral-metadata"] = json!("{}");
     let injected = ReplicaSet::from_object(&object).unwrap();
-    assert!(!needs(canary.clone(), json!({}), &[plain.clone()]));
+    assert!(!needs(
+        canary.clone(),
+        json!({}),
+        std::slice::from_ref(&plain)
+    ));
     assert!(needs(canary, json!({}), &[plain, injected]));
 }
