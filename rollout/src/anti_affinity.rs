@@ -109,9 +109,11 @@ pub(crate) fn stripped(template: &PodTemplate) -> PodTemplate {
             if let Some(terms) = anti.get_mut(list).and_then(Value::as_array_mut) {
                 let before = terms.len();
                 terms.retain(|term| !is_injected(term.get("podAffinityTerm").unwrap_or(term)));
-                removed |= terms.len() < before;
-                if terms.is_empty() {
-                    anti.remove(list);
+                if terms.len() < before {
+                    removed = true;
+                    if terms.is_empty() {
+                        anti.remove(list);
+                    }
                 }
             }
         }
@@ -169,6 +171,8 @@ mod tests {
         assert_eq!(Value::Object(bare.0), json!({ "spec": {} }));
         let empty: PodTemplate =
             serde_json::from_value(json!({ "spec": { "affinity": {} } })).unwrap();
-        assert_eq!(stripped(&empty), empty);
+        for written in [empty, template(json!([])), template(json!([own]))] {
+            assert_eq!(stripped(&written), written);
+        }
     }
 }

@@ -25,3 +25,17 @@ fn a_set_with_too_many_pods_does_not_wait_for_pods() {
         "Waiting for web-1 to have its size: 1 available as needed"
     );
 }
+
+#[test]
+fn an_experiment_that_is_waited_for_has_its_own_words_told() {
+    for (message, told) in [
+        ("", "Waiting for experiment web-2"),
+        ("slow", "Waiting for experiment web-2: slow"),
+    ] {
+        let reason = Reason::ExperimentRunning {
+            experiment: "web-2".to_owned(),
+            message: message.to_owned(),
+        };
+        assert_eq!(reason.to_string(), told);
+    }
+}

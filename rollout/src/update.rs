@@ -116,8 +116,7 @@ pub(crate) fn is_rollback_within_window(seen: &Seen<'_>) -> bool {
         .rollback_window
         .as_ref()
         .and_then(|window| window.revisions);
-    let (Some(window), Some((new, stable))) = (window.filter(|window| *window > 0), seen.update())
-    else {
+    let (Some(window), Some((new, stable))) = (window, seen.update()) else {
         return false;
     };
     if new.created >= stable.created {

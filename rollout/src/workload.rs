@@ -88,7 +88,6 @@ fn scale_down(seen: &Seen<'_>, draft: &mut Draft, reference: &WorkloadRef, workl
     let healthy = seen.is_stable() && conditions::whole(seen, &draft.status);
     let to = match reference.scale_down.as_deref() {
         Some("onsuccess") if healthy => 0,
-        Some("progressively") if healthy => 0,
         Some("progressively") => seen.replicas.saturating_sub(available(new)).max(0),
         _ => return,
     };

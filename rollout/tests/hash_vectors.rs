@@ -142,3 +142,22 @@ fn a_malformed_template_has_a_stable_hash() {
         pod_template_hash(&template("b"), None)
     );
 }
+
+#[test]
+fn a_binary_amount_below_1024_is_written_as_a_decimal_one() {
+    for (written, canonical) in [
+        ("0.9765625Ki", "1k"),
+        ("0.5Ki", "512"),
+        ("1Ki", "1Ki"),
+        ("1.5Mi", "1536Ki"),
+        ("1024Mi", "1Gi"),
+    ] {
+        let template: PodTemplate = serde_json::from_value(json!({
+            "spec": {"overhead": {"memory": written}}
+        }))
+        .unwrap();
+        let json = String::from_utf8(pod_template_json(&template)).unwrap();
+        let expected = format!("{{\"memory\":\"{canonical}\"}}");
+        assert!(json.contains(&expected), "{written}: {json}");
+    }
+}

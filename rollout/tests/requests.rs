@@ -359,3 +359,42 @@ fn a_status_patch_says_what_differs_and_removes_what_is_gone() {
         })
     );
 }
+
+#[test]
+fn every_large_part_of_a_status_that_differs_is_patched_and_what_is_equal_is_not() {
+    let status = |value: Value| -> RolloutStatus { serde_json::from_value(value).unwrap() };
+    let condition =
+        |reason: &str| json!([{"type": "Progressing", "status": "True", "reason": reason}]);
+    for (field, old, new, expected) in [
+        ("conditions", condition("a"), condition("b"), None),
+        ("conditions", condition("a"), Value::Null, Some(Value::Null)),
+        (
+            "canary",
+            json!({"currentExperiment": "a"}),
+            json!({"currentExperiment": "b"}),
+            None,
+        ),
+        (
+            "blueGreen",
+            json!({"activeSelector": "a"}),
+            json!({"activeSelector": "b"}),
+            None,
+        ),
+        (
+            "duration",
+            json!({"completionStatus": "Aborted"}),
+            json!({"completionStatus": "Promoted"}),
+            None,
+        ),
+    ] {
+        let mut rollout = rollout();
+        rollout.status = Some(status(json!({"phase": "Paused", (field): old})));
+        let now = status(json!({"phase": "Paused", (field): new}));
+        let Some(Request::Merge { patch, .. }) = of_status(&rollout, &now, "11") else {
+            panic!("{field} differs")
+        };
+        let sent = serde_json::to_value(&now).unwrap();
+        let expected = expected.unwrap_or_else(|| sent[field].clone());
+        assert_eq!(patch["status"], json!({(field): expected}));
+    }
+}

@@ -13,6 +13,7 @@ struct Around {
     services: BTreeMap<String, Service>,
     templates: Templates,
     routers: Vec<(String, String)>,
+    workload: Option<Value>,
 }
 
 impl Around {
@@ -51,6 +52,7 @@ impl Around {
             services,
             templates,
             routers: Vec::new(),
+            workload: None,
         }
     }
 
@@ -86,7 +88,7 @@ impl Around {
             } else {
                 Err(&self.routers)
             },
-            workload: None,
+            workload: self.workload.as_ref(),
             settings: &Settings {
                 instance_id: String::new(),
             },
@@ -357,4 +359,184 @@ fn a_wrong_type_in_the_template_is_named() {
         "The Rollout \"web\" is invalid: spec.template.spec.containers[0].ports[0].containerPort: \
          Invalid value: \"http\": must be a 32-bit whole number"
     );
+}
+
+fn template() -> Value {
+    json!({
+        "metadata": {"labels": {"app": "web"}},
+        "spec": {"containers": [{"name": "web", "image": "web:1"}]}
+    })
+}
+
+#[test]
+fn as_many_old_sets_may_wait_as_are_kept() {
+    for (limit, errors) in [(2, 0), (3, 0), (4, 1)] {
+        let strategy = json!({"activeService": "web-stable", "scaleDownDelayRevisionLimit": limit});
+        let told = Around::new().errors_of(json!({
+            "revisionHistoryLimit": 3, "selector": {"matchLabels": {"app": "web"}},
+            "template": template(), "strategy": {"blueGreen": strategy}
+        }));
+        assert_eq!(told.len(), errors, "{told:?}");
+    }
+}
+
+#[test]
+fn a_part_of_the_pods_is_one_that_can_be_reached() {
+    let field = "spec.strategy.canary.replicaProgressThreshold";
+    let amount = "must be 1 or more, and for type Percent 100 or less";
+    for (kind, value, told) in [
+        ("Percent", json!(1), None),
+        ("Percent", json!(100), None),
+        ("Pods", json!(101), None),
+        (
+            "Percent",
+            json!(101),
+            Some(format!("{field}.value: Invalid value: 101: {amount}")),
+        ),
+        (
+            "Pods",
+            json!(0),
+            Some(format!("{field}.value: Invalid value: 0: {amount}")),
+        ),
+        (
+            "Pods",
+            json!(null),
+            Some(format!("{field}.value: Invalid value: 0: {amount}")),
+        ),
+        (
+            "Half",
+            json!(1),
+            Some(format!("{field}.type: Unsupported value: \"Half\"")),
+        ),
+    ] {
+        let threshold = json!({"type": kind, "value": value});
+        let errors = Around::new().texts(json!({"replicaProgressThreshold": threshold}));
+        assert_eq!(errors.len(), usize::from(told.is_some()), "{errors:?}");
+        let told = told.unwrap_or_default();
+        assert!(
+            errors.iter().all(|error| error.starts_with(&told)),
+            "{errors:?}"
+        );
+    }
+}
+
+#[test]
+fn shares_of_an_experiment_need_a_router_that_can_split_so_finely() {
+    let istio = json!({"istio": {"virtualService": {"name": "v"}}});
+    for (routing, able) in [
+        (json!({"alb": {"ingress": "i", "servicePort": 80}}), true),
+        (json!({"smi": {}}), true),
+        (istio, true),
+        (
+            json!({"traefik": {"weightedTraefikServiceName": "t"}}),
+            true,
+        ),
+        (json!({"plugins": {"x/y": {}}}), true),
+        (json!({"nginx": {"stableIngress": "i"}}), false),
+        (Value::Null, false),
+    ] {
+        let mut canary = services();
+        canary["trafficRouting"] = routing.clone();
+        canary["steps"] = json!([{"experiment": {
+            "duration": "5m", "templates": [{"name": "a", "specRef": "canary", "weight": 5}]
+        }}]);
+        let errors = Around::new().texts(canary);
+        let told = errors
+            .iter()
+            .any(|error| error.contains("Experiment template weight"));
+        assert_eq!(told, !able, "{routing}: {errors:?}");
+    }
+}
+
+#[test]
+fn a_load_balancer_of_aws_compares_whole_headers_only() {
+    for (value, fine) in [
+        (json!({"exact": "yes"}), true),
+        (json!({"exact": ""}), false),
+        (json!({"prefix": "y"}), false),
+        (json!({"exact": "yes", "regex": "y.*"}), false),
+    ] {
+        let mut canary = services();
+        canary["trafficRouting"] =
+            json!({"alb": {"ingress": "i", "servicePort": 80}, "managedRoutes": [{"name": "h"}]});
+        canary["steps"] = json!([{"setHeaderRoute": {
+            "name": "h", "match": [{"headerName": "x", "headerValue": value}]
+        }}]);
+        let errors = Around::new().texts(canary);
+        assert_eq!(errors.is_empty(), fine, "{value}: {errors:?}");
+    }
+}
+
+#[test]
+fn what_an_experiment_needs_must_end_by_itself() {
+    for (required, errors) in [(json!(true), 1), (json!(false), 0), (Value::Null, 0)] {
+        let mut canary = services();
+        canary["steps"] = json!([{"experiment": {
+            "templates": [{"name": "a", "specRef": "canary"}],
+            "analyses": [{"name": "x", "templateName": "forever", "requiredForCompletion": required}]
+        }}]);
+        let told = Around::new().texts(canary);
+        assert_eq!(told.len(), errors, "{told:?}");
+        assert!(
+            told.iter().all(|error| error.contains("runs indefinitely")),
+            "{told:?}"
+        );
+    }
+}
+
+#[test]
+fn a_router_adds_nothing_to_a_field_that_is_wrong_already() {
+    let mut around = Around::new();
+    around.services.remove("web-stable");
+    let field = "spec.strategy.canary.stableService";
+    let other = "spec.strategy.canary.trafficRouting.plugins";
+    for field in [field, other] {
+        around
+            .routers
+            .push((field.to_owned(), "cannot be driven".to_owned()));
+    }
+    let mut canary = services();
+    canary["trafficRouting"] = json!({"plugins": {"x/y": {}}});
+    let errors = around.texts(canary);
+    assert_eq!(errors.len(), 2, "{errors:?}");
+    assert!(errors[0].starts_with(field) && errors[0].ends_with("not found"));
+    assert_eq!(errors[1], format!("{other}: cannot be driven"));
+}
+
+#[test]
+fn a_workload_is_told_once_what_is_wrong_with_it() {
+    let deployment = json!({"spec": {
+        "selector": {"matchLabels": {"app": "web"}}, "template": template()
+    }});
+    let bare = json!({"template": {"spec": template()["spec"]}});
+    let named =
+        |kind: &str, name: &str| json!({"apiVersion": "apps/v1", "kind": kind, "name": name});
+    for (reference, workload, told) in [
+        (named("Deployment", "old"), Some(deployment.clone()), None),
+        (
+            named("Deployment", "old"),
+            None,
+            Some("Deployment \"old\" not found"),
+        ),
+        (named("StatefulSet", "old"), None, Some("StatefulSet")),
+        (named("Deployment", ""), None, Some("spec.workloadRef.name")),
+        (
+            named("PodTemplate", "old"),
+            Some(bare),
+            Some("the selector of PodTemplate \"old\" is empty"),
+        ),
+    ] {
+        let mut around = Around::new();
+        around.workload = workload;
+        let errors =
+            around.errors_of(json!({"workloadRef": reference, "strategy": {"canary": {}}}));
+        let texts: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        assert_eq!(texts.len(), usize::from(told.is_some()), "{texts:?}");
+        assert!(
+            texts
+                .iter()
+                .all(|text| text.contains(told.unwrap_or_default())),
+            "{texts:?}"
+        );
+    }
 }

@@ -10,8 +10,8 @@ use super::decide::Seen;
 use super::draft::{Draft, Slot};
 use super::plan::{Effect, NewService, ServicePort};
 use super::world::OwnedService;
+use crate::hash::whole;
 use crate::plan::Precondition;
-use crate::replicas::available;
 use crate::world::ReplicaSet;
 
 /// The name of a template's Service; `None` when it wants none.
@@ -44,7 +44,7 @@ pub(super) fn reconcile(
         .iter()
         .copied()
         .find(|service| Some(&service.name) == wanted.as_ref());
-    let idle = desired == 0 && set.is_none_or(|set| available(set) == 0 && set.replicas == 0);
+    let idle = desired == 0 && set.is_none_or(|set| set.replicas == 0);
     for service in owned {
         let superfluous = template.service.is_none()
             || idle
@@ -151,7 +151,7 @@ pub(crate) fn ports(pods: Option<&Value>) -> Vec<ServicePort> {
         .filter_map(|port| {
             let text = |key: &str| port.get(key).and_then(Value::as_str).map(str::to_owned);
             Some(ServicePort {
-                port: i32::try_from(port.get("containerPort")?.as_i64()?).ok()?,
+                port: i32::try_from(whole(port.get("containerPort")?.as_number()?)?).ok()?,
                 protocol: text("protocol").unwrap_or_else(|| "TCP".to_owned()),
                 name: text("name").filter(|name| !name.is_empty()),
             })

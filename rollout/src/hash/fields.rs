@@ -193,7 +193,7 @@ fn is_i32(number: i64) -> bool {
 }
 
 /// A number as Go reads it into an integer: whole, whether or not it was written with a fraction of zero.
-pub(super) fn whole(number: &serde_json::Number) -> Option<i64> {
+pub(crate) fn whole(number: &serde_json::Number) -> Option<i64> {
     number.as_i64().or_else(|| {
         #[expect(
             clippy::cast_possible_truncation,

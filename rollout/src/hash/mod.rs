@@ -23,6 +23,7 @@ use serde_json::Value;
 use sluice_crds::pod_template::PodTemplate;
 use sluice_crds::rollout::CanaryStep;
 
+pub(crate) use fields::whole;
 pub use fields::{Mismatch, mismatches};
 
 /// Characters of a hash: no vowels and nothing that looks like one, so that no hash is a word.
@@ -46,13 +47,8 @@ pub(crate) fn hash_of_json(json: &[u8], collision_count: Option<i32>) -> String 
     encode(state)
 }
 
-/// A longer hash of a template than the one that names its ReplicaSet: what tells two templates with the same name apart.
-#[must_use]
-pub fn template_digest(template: &PodTemplate) -> String {
-    digest_of_json(&pod_template_json(template))
-}
-
-/// The same, of a template whose canonical form is known.
+/// A longer hash of a template's canonical form than the one that names its ReplicaSet: what tells two templates with the
+/// same name apart.
 pub(crate) fn digest_of_json(json: &[u8]) -> String {
     let digest = json.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)

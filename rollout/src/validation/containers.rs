@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use super::template::{list, named, text};
 use super::{Errors, names};
+use crate::hash::whole;
 
 /// Checks `containers` and `initContainers` of a pod spec.
 pub(super) fn check(
@@ -65,7 +66,12 @@ fn ports(container: &Map<String, Value>, field: &str, errors: &mut Errors) {
             }
         }
         for (key, needed) in [("containerPort", true), ("hostPort", false)] {
-            match port.get(key).and_then(Value::as_i64).unwrap_or(0) {
+            match port
+                .get(key)
+                .and_then(Value::as_number)
+                .and_then(whole)
+                .unwrap_or(0)
+            {
                 0 if needed => errors.required(format!("{field}.{key}"), ""),
                 0..=65_535 => {}
                 number => errors.invalid(

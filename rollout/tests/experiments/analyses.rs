@@ -178,9 +178,17 @@ fn it_is_complete_when_all_that_is_required_is_successful() {
 fn pods_stay_beyond_the_duration_while_something_required_is_measured() {
     let mut cluster = cluster(json!({ "duration": "1m", "analyses": [analysis("errors", true)] }));
     cluster.settle();
-    cluster.wait(600);
-    cluster.settle();
-    assert_eq!((cluster.phase(), cluster.sets[0].replicas), ("Running", 1));
+    for seconds in [60, 540] {
+        cluster.wait(seconds);
+        cluster.settle();
+        assert_eq!((cluster.phase(), cluster.sets[0].replicas), ("Running", 1));
+        assert_eq!(cluster.template("old").0, "Running");
+        assert_eq!(
+            cluster.plan().wake_at,
+            None,
+            "it waits for the analysis alone"
+        );
+    }
     cluster.verdicts.insert("errors", ("Failed", "slow"));
     cluster.settle();
     assert_eq!(cluster.phase(), "Failed");
@@ -328,11 +336,107 @@ fn rules_labels_and_annotations_reach_the_run() {
         "analyses": [analysis("errors", false)]
     }));
     cluster.settle();
+    assert_eq!(cluster.runs[0].metadata.labels.as_ref().unwrap().len(), 1);
+    cluster.experiment.status = None;
+    cluster.runs.clear();
+    cluster.instance_id = "blue".to_owned();
+    cluster.settle();
     let run = &cluster.runs[0];
+    let labels = run.metadata.labels.as_ref().unwrap();
+    assert_eq!(
+        labels["argo-rollouts.argoproj.io/controller-instance-id"],
+        "blue"
+    );
     assert_eq!(run.spec.dry_run.as_ref().unwrap()[0].metric_name, ".*");
     assert_eq!(run.spec.measurement_retention.as_ref().unwrap()[0].limit, 3);
     assert_eq!(run.metadata.labels.as_ref().unwrap()["l"], "1");
     assert_eq!(run.metadata.annotations.as_ref().unwrap()["a"], "2");
+}
+
+#[test]
+fn what_is_waited_for_and_what_is_ended_is_told_by_name() {
+    let mut cluster = cluster(json!({
+        "duration": "1h", "analyses": [analysis("errors", false), analysis("latency", false)]
+    }));
+    cluster.verdicts.insert("errors", ("Successful", ""));
+    cluster.settle();
+    let waits: Vec<String> = cluster
+        .plan()
+        .reasons
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(waits.len(), 2, "{waits:?}");
+    assert!(waits[0].contains("exp-latency"), "{waits:?}");
+    assert_eq!(waits[1], "The experiment runs until 2026-11-21T13:00:00Z");
+    cluster.terminate();
+    cluster.settle();
+    let told = cluster.messages();
+    assert!(
+        told.contains(&"Terminating latency (exp-latency)"),
+        "{told:?}"
+    );
+    assert!(
+        !told.contains(&"Terminating errors (exp-errors)"),
+        "{told:?}"
+    );
+    cluster.wait(3600);
+    cluster.run_to_the_end();
+    assert_eq!(cluster.plan().reasons, [sluice_rollout::Reason::Settled]);
+}
+
+#[test]
+fn an_order_to_end_a_bad_template_and_a_bad_analysis_each_end_what_is_measured() {
+    type Happens = fn(&mut Cluster);
+    let ways: [(Happens, &str); 3] = [
+        (Cluster::terminate, "Successful"),
+        (|it| it.broken.push("new"), "Failed"),
+        (
+            |it| it.verdicts = [("errors", ("Failed", "why"))].into(),
+            "Failed",
+        ),
+    ];
+    for (happens, phase) in ways {
+        let mut cluster = cluster(json!({
+            "progressDeadlineSeconds": 60,
+            "analyses": [analysis("errors", false), analysis("latency", false)]
+        }));
+        cluster.settle();
+        happens(&mut cluster);
+        cluster.settle();
+        cluster.wait(61);
+        cluster.settle();
+        let last = cluster.runs.last().unwrap();
+        assert_eq!((cluster.phase(), last.spec.terminate), (phase, Some(true)));
+    }
+}
+
+#[test]
+fn a_bad_verdict_and_a_set_that_is_gone_at_once_make_no_new_set() {
+    let mut cluster = cluster(json!({ "analyses": [analysis("errors", false)] }));
+    cluster.settle();
+    cluster.verdicts.insert("errors", ("Failed", "why"));
+    cluster.tick();
+    cluster.sets.remove(0);
+    cluster.settle();
+    assert_eq!((cluster.phase(), cluster.sets.len()), ("Failed", 1));
+}
+
+#[test]
+fn of_several_bad_analyses_the_first_of_the_worst_is_told() {
+    for (first, second, told) in [
+        (("Failed", "a"), ("Failed", "b"), ("Failed", "a")),
+        (("Inconclusive", "a"), ("Failed", "b"), ("Failed", "b")),
+        (("Failed", "a"), ("Inconclusive", "b"), ("Failed", "a")),
+    ] {
+        let mut cluster = cluster(json!({
+            "analyses": [analysis("errors", false), analysis("latency", false)]
+        }));
+        cluster.settle();
+        cluster.verdicts = [("errors", first), ("latency", second)].into();
+        cluster.settle();
+        assert_eq!((cluster.phase(), cluster.message()), told);
+    }
 }
 
 impl Cluster {

@@ -11,7 +11,7 @@ use sluice_crds::experiment::{Experiment, ExperimentSpec, ExperimentStatus};
 use sluice_rollout::experiment::{
     Effect, NewService, OwnedService, Plan, Refused, World, decide, request,
 };
-use sluice_rollout::{EventNote, ReplicaSet, Settings};
+use sluice_rollout::{EventNote, Reason, ReplicaSet, Settings};
 
 /// The cluster.
 #[derive(Clone)]
@@ -25,6 +25,8 @@ pub(crate) struct Cluster {
     pub(crate) routed: BTreeSet<String>,
     pub(crate) refused: Vec<Refused>,
     pub(crate) now: Timestamp,
+    /// `--instance-id`.
+    pub(crate) instance_id: String,
     /// Templates whose pods never become ready.
     pub(crate) broken: Vec<&'static str>,
     /// Phase and message that a run gets, by metric; without an entry it stays Running.
@@ -85,6 +87,7 @@ impl Cluster {
             routed: BTreeSet::new(),
             refused: Vec::new(),
             now: "2026-11-21T12:00:00Z".parse().unwrap(),
+            instance_id: String::new(),
             broken: Vec::new(),
             verdicts: BTreeMap::new(),
             events: Vec::new(),
@@ -107,7 +110,7 @@ impl Cluster {
 
     pub(crate) fn plan(&self) -> Plan {
         let settings = Settings {
-            instance_id: String::new(),
+            instance_id: self.instance_id.clone(),
         };
         let world = World {
             experiment: &self.experiment,
@@ -119,7 +122,11 @@ impl Cluster {
             refused: &self.refused,
             settings: &settings,
         };
-        decide(&world, self.now)
+        let plan = decide(&world, self.now);
+        let before = self.experiment.status.clone().unwrap_or_default();
+        let writes = !plan.effects.is_empty() || plan.status != before;
+        assert!(!writes || !plan.reasons.contains(&Reason::Settled));
+        plan
     }
 
     /// Decides and applies, once; true when something was written.

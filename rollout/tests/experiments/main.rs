@@ -9,6 +9,7 @@
 mod analyses;
 mod crash;
 mod fixtures;
+mod requests;
 mod services;
 mod templates;
 mod validation;

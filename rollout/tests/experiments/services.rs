@@ -126,3 +126,63 @@ fn a_service_that_the_api_refuses_is_an_error_of_the_template() {
     );
     assert_eq!(cluster.phase(), "Error");
 }
+
+#[test]
+fn a_service_stays_until_the_last_of_its_pods_is_gone() {
+    let mut cluster = with_service(json!({}));
+    cluster.settle();
+    let told = |cluster: &Cluster| {
+        let status = cluster.status().template_statuses.clone().unwrap();
+        (cluster.services.len(), status[0].service_name.clone())
+    };
+    let there = (1, Some("exp-old".to_owned()));
+    assert_eq!(told(&cluster), there);
+    cluster.wait(60);
+    cluster.settle();
+    assert_eq!(
+        (cluster.phase(), told(&cluster)),
+        ("Successful", there.clone())
+    );
+    let status = cluster.status().template_statuses.clone().unwrap();
+    assert_eq!(
+        status[0].pod_template_hash.as_deref(),
+        cluster.sets[0].hash()
+    );
+    // Pods that are not available may be again.
+    cluster.broken.push("old");
+    cluster.settle();
+    assert_eq!(cluster.sets[0].available, 0);
+    assert_eq!(told(&cluster), there);
+    cluster.wait(5);
+    cluster.settle();
+    assert_eq!(told(&cluster), (0, None));
+}
+
+#[test]
+fn a_single_port_needs_no_name_and_may_be_written_with_a_fraction_of_zero() {
+    let mut cluster = with_service(json!({}));
+    let template = &mut cluster.experiment.spec.templates.as_mut().unwrap()[0];
+    let pods = template.template.as_mut().unwrap();
+    pods.0["spec"]["containers"][0]["ports"][0]["containerPort"] = json!(80.0);
+    cluster.settle();
+    let ports = &cluster.made[0].ports;
+    assert_eq!((ports.len(), ports[0].port, &ports[0].name), (1, 80, &None));
+}
+
+#[test]
+fn what_the_api_refuses_of_others_is_no_error_of_this_service() {
+    for (kind, name) in [("Service", "exp-new"), ("AnalysisRun", "exp-old")] {
+        let mut cluster = with_service(json!({}));
+        let refused = Refused {
+            kind,
+            name: name.to_owned(),
+            message: "no".to_owned(),
+            taken: false,
+        };
+        assert_eq!(refused.to_string(), format!("{kind} {name} is refused: no"));
+        cluster.refused.push(refused);
+        cluster.settle();
+        assert_eq!(cluster.template("old"), ("Running", ""));
+        assert_eq!(cluster.services.len(), 1);
+    }
+}

@@ -250,6 +250,7 @@ fn what_the_api_refuses_is_an_error_of_the_template() {
             "Failed to create ReplicaSet for template 'new': exceeded quota"
         )
     );
+    assert_eq!(cluster.log, ["create exp-old"], "which gets no pods");
     cluster.run_to_the_end();
 }
 
@@ -295,4 +296,86 @@ fn one_that_is_being_deleted_is_left_alone() {
     cluster.experiment.metadata.deletion_timestamp = Some(sluice_crds::Time(cluster.now));
     let plan = cluster.plan();
     assert!(plan.effects.is_empty() && plan.events.is_empty());
+}
+
+#[test]
+fn the_condition_is_refreshed_while_pods_change_and_keeps_the_time_of_its_transition() {
+    let mut cluster = Cluster::new(spec(json!({ "duration": "1h" })));
+    cluster.broken.push("new");
+    let told = |cluster: &mut Cluster| {
+        cluster.settle();
+        let conditions = cluster.status().conditions.clone().unwrap();
+        assert_eq!(conditions.len(), 1);
+        let known = conditions[0].clone();
+        let minute =
+            |time: Option<sluice_crds::Time>| time.unwrap().0.to_string()[14..16].to_owned();
+        let updated = minute(known.last_update_time);
+        let since = minute(known.last_transition_time);
+        cluster.wait(60);
+        [known.status, known.reason.unwrap(), since, updated].join(" ")
+    };
+    assert_eq!(told(&mut cluster), "True ReplicaSetUpdated 00 00");
+    assert_eq!(
+        told(&mut cluster),
+        "True ReplicaSetUpdated 00 00",
+        "nothing changes"
+    );
+    let size = |cluster: &mut Cluster, replicas: i32| {
+        cluster.experiment.spec.templates.as_mut().unwrap()[1].replicas = Some(replicas);
+    };
+    size(&mut cluster, 2);
+    assert_eq!(
+        told(&mut cluster),
+        "True ReplicaSetUpdated 00 02",
+        "pods more"
+    );
+    cluster.broken.clear();
+    assert_eq!(told(&mut cluster), "True NewReplicaSetAvailable 00 03");
+    size(&mut cluster, 3);
+    assert_eq!(told(&mut cluster), "True NewReplicaSetAvailable 00 04");
+    assert_eq!(told(&mut cluster), "True NewReplicaSetAvailable 00 04");
+    cluster.terminate();
+    cluster.settle();
+    assert_eq!(told(&mut cluster), "False ExperimentCompleted 06 06");
+    assert_eq!(told(&mut cluster), "False ExperimentCompleted 06 06");
+}
+
+#[test]
+fn an_experiment_that_failed_keeps_what_was_told_of_its_progress() {
+    let mut cluster = Cluster::new(spec(json!({ "progressDeadlineSeconds": 60 })));
+    cluster.settle();
+    cluster.broken.push("new");
+    cluster.settle();
+    cluster.run_to_the_end();
+    assert_eq!(cluster.phase(), "Failed");
+    let conditions = cluster.status().conditions.clone().unwrap();
+    assert_eq!(conditions[0].reason.as_deref(), Some("ReplicaSetUpdated"));
+}
+
+#[test]
+fn of_two_sets_for_one_template_the_one_with_its_name_counts() {
+    let mut cluster = Cluster::new(spec(
+        json!({ "duration": "1m", "scaleDownDelaySeconds": 0 }),
+    ));
+    cluster.settle();
+    let mut copy = cluster.sets[0].clone();
+    copy.name = "a-copy".to_owned();
+    copy.uid = "uid-a-copy".to_owned();
+    cluster.sets.push(copy);
+    cluster.settle();
+    let sizes: Vec<(&str, i32)> = cluster
+        .sets
+        .iter()
+        .map(|set| (set.name.as_str(), set.replicas))
+        .collect();
+    assert_eq!(sizes, [("exp-old", 1), ("exp-new", 1), ("a-copy", 0)]);
+}
+
+#[test]
+fn of_several_templates_that_fail_the_first_of_the_worst_is_told() {
+    let mut cluster = Cluster::new(spec(json!({ "progressDeadlineSeconds": 60 })));
+    cluster.broken = vec!["old", "new"];
+    cluster.run_to_the_end();
+    let why = "Template 'old' exceeded its progressDeadlineSeconds (60)";
+    assert_eq!((cluster.phase(), cluster.message()), ("Failed", why));
 }

@@ -1,17 +1,21 @@
 //! Specs that cannot be carried out.
 
 use serde_json::{Value, json};
+use sluice_rollout::experiment::validate;
 
 use crate::fixtures::{Cluster, spec};
 
 fn message(spec: Value) -> String {
     let mut cluster = Cluster::new(spec);
+    let offline = validate(&cluster.experiment).unwrap();
     cluster.settle();
     assert!(cluster.log.is_empty(), "nothing is made");
     let conditions = cluster.status().conditions.clone().unwrap();
     assert_eq!(conditions[0].type_, "InvalidExperimentSpec");
     assert_eq!(conditions[0].status, "True");
-    conditions[0].message.clone().unwrap()
+    let message = conditions[0].message.clone().unwrap();
+    assert_eq!(offline.message, message, "{}", offline.field);
+    message
 }
 
 #[test]
@@ -60,6 +64,8 @@ fn a_wrong_spec_is_a_condition_with_the_words_that_users_know() {
     }
     assert!(message(spec(json!({ "duration": "soon" }))).starts_with("invalid duration"));
     let mut late = spec(json!({ "progressDeadlineSeconds": 5 }));
+    late["templates"][0]["minReadySeconds"] = json!(5);
+    assert_eq!(validate(&Cluster::new(late.clone()).experiment), None);
     late["templates"][0]["minReadySeconds"] = json!(6);
     assert_eq!(
         message(late),

@@ -280,3 +280,39 @@ fn an_experiment_of_another_controller_is_taken_over_by_the_status() {
     cluster.settle();
     assert_eq!(cluster.step(), 3);
 }
+
+#[test]
+fn traffic_leaves_an_experiment_before_anything_else_and_comes_to_it_last() {
+    let templates = json!([{ "name": "new", "specRef": "canary", "weight": 5 }]);
+    let steps = json!([{ "setWeight": 10 }, step(templates), { "pause": {} }]);
+    let mut object = rollout(10, steps, true);
+    object["spec"]["strategy"]["canary"]["trafficRouting"] = json!({ "plugins": { "x/y": {} } });
+    let mut cluster = Cluster::deployed(object);
+    cluster.set_image("web:2");
+    cluster.settle();
+    let name = cluster.shares[0].0.clone();
+    assert_eq!(cluster.shares, [(name.clone(), 5)]);
+    // Pods are to come in the same plan.
+    cluster.scale(20);
+    for (shown, last) in [(0, true), (3, true), (9, false)] {
+        cluster.shares = vec![(name.clone(), shown)];
+        cluster.shares.retain(|(_, weight)| *weight > 0);
+        let effects = cluster.plan().effects;
+        let at = |what: &str| {
+            let mut all = effects.iter().map(|effect| format!("{effect:?}"));
+            all.position(|effect| effect.starts_with(what)).unwrap()
+        };
+        let (traffic, pods) = (at("SetTraffic"), at("ScaleReplicaSet"));
+        assert_eq!(traffic > pods, last, "{shown}: {effects:?}");
+    }
+    // It is over, and its share goes.
+    cluster.shares = vec![(name, 5)];
+    for experiment in &mut cluster.experiments {
+        experiment.status.as_mut().unwrap().template_statuses = None;
+    }
+    let effects = cluster.plan().effects;
+    assert!(
+        format!("{:?}", effects[0]).starts_with("SetTraffic"),
+        "{effects:?}"
+    );
+}

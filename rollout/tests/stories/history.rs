@@ -155,3 +155,119 @@ fn a_set_that_is_being_deleted_is_made_again_when_its_name_is_free() {
     assert_eq!(cluster.log, ["create web:1", "scale web:1 0 -> 2"]);
     assert_eq!(cluster.phase(), "Healthy");
 }
+
+#[test]
+fn a_set_that_is_deleted_is_not_written_too() {
+    for routed in [true, false] {
+        let mut cluster = Cluster::deployed(rollout(2, json!([]), routed));
+        cluster.set_image("web:2");
+        cluster.run_until("the old one is empty", |it| it.pods("web:1") == 0);
+        let old = cluster.set("web:1").name.clone();
+        let set = cluster.sets.iter_mut().find(|set| set.name == old).unwrap();
+        let deadline = names::SCALE_DOWN_DEADLINE.to_owned();
+        set.annotations
+            .insert(deadline, "2026-11-21T12:00:00Z".to_owned());
+        assert!(!cluster.plan().effects.is_empty(), "the mark goes");
+        cluster.edit(|rollout| rollout.spec.revision_history_limit = Some(0));
+        let effects = cluster.plan().effects;
+        let about = effects
+            .iter()
+            .filter(|effect| format!("{effect:?}").contains(&old));
+        assert_eq!(about.count(), 1, "{effects:?}");
+        cluster.settle();
+        assert_eq!(cluster.sets.len(), 1);
+    }
+}
+
+#[test]
+fn a_set_without_an_owner_is_taken_over_before_it_is_deleted() {
+    let mut cluster = Cluster::deployed(rollout(2, json!([]), false));
+    cluster.set_image("web:2");
+    cluster.settle();
+    let old = cluster.set("web:1").name.clone();
+    let mut sets = cluster.sets.iter_mut();
+    sets.find(|set| set.name == old).unwrap().owner = None;
+    cluster.edit(|rollout| rollout.spec.revision_history_limit = Some(0));
+    cluster.pass();
+    assert_eq!(cluster.set("web:1").owner.as_deref(), Some("rollout-uid"));
+    cluster.settle();
+    assert_eq!(cluster.sets.len(), 1);
+}
+
+#[test]
+fn the_end_of_an_earlier_set_does_not_hold_up_a_new_one() {
+    let mut cluster = Cluster::deployed(rollout(2, json!([]), false));
+    cluster.set_image("web:2");
+    cluster.settle();
+    let old = cluster.set("web:1").name.clone();
+    let mut sets = cluster.sets.iter_mut();
+    sets.find(|set| set.name == old).unwrap().deleting = true;
+    cluster.set_image("web:3");
+    cluster.settle();
+    assert_eq!((cluster.phase(), cluster.pods("web:3")), ("Healthy", 2));
+}
+
+#[test]
+fn a_set_remembers_every_number_that_it_had() {
+    let mut cluster = Cluster::deployed(rollout(1, json!([]), false));
+    let numbers = |cluster: &Cluster| {
+        let set = cluster.set("web:1");
+        let before = set.annotations.get(names::REVISION_HISTORY).cloned();
+        (set.revision(), before.unwrap_or_default())
+    };
+    for (image, revision, before) in [
+        ("web:2", 1, ""),
+        ("web:1", 3, "1"),
+        ("web:2", 3, "1"),
+        ("web:1", 5, "1,3"),
+    ] {
+        cluster.set_image(image);
+        cluster.settle();
+        assert_eq!(numbers(&cluster), (revision, before.to_owned()));
+    }
+    // One that was never numbered has had none.
+    cluster.sets.retain(|set| set.revision() == 5);
+    cluster.sets[0].annotations.remove(names::REVISION);
+    cluster.sets[0].annotations.remove(names::REVISION_HISTORY);
+    cluster.settle();
+    assert_eq!(numbers(&cluster), (1, String::new()));
+}
+
+#[test]
+fn of_two_sets_with_the_present_template_the_one_that_the_status_names_stays() {
+    let ours = Cluster::deployed(rollout(3, json!([]), true)).sets[0].clone();
+    let mut cluster = taken_over(true);
+    cluster.settle();
+    cluster.sets.push(sluice_rollout::ReplicaSet {
+        replicas: 0,
+        current: 0,
+        ready: 0,
+        available: 0,
+        ..ours
+    });
+    cluster.settle();
+    assert!(cluster.log.is_empty(), "{:?}", cluster.log);
+    let known = cluster.status().current_pod_hash.as_deref();
+    assert_eq!(known, Some("6f64d5c5f8"));
+}
+
+#[test]
+fn a_rollout_is_greeted_once_and_skips_nothing_when_its_status_is_restored_in_part() {
+    type Forget = fn(&mut sluice_crds::rollout::RolloutStatus);
+    let parts: [(Forget, bool); 4] = [
+        (|status| status.observed_generation = None, false),
+        (|status| status.conditions = None, false),
+        (|status| status.current_pod_hash = None, false),
+        (|status| *status = Default::default(), true),
+    ];
+    for (forget, greeted) in parts {
+        let steps = json!([{ "setWeight": 50 }, { "pause": {} }]);
+        let mut cluster = Cluster::deployed(rollout(2, steps, true));
+        cluster.patch_status(forget);
+        cluster.settle();
+        assert_eq!((cluster.phase(), cluster.step()), ("Healthy", 2));
+        let told = cluster.event_reasons();
+        assert_eq!(told.contains(&"RolloutAddedToInformer"), greeted);
+        assert!(!told.contains(&"SkipSteps"), "{told:?}");
+    }
+}

@@ -341,3 +341,32 @@ fn a_workload_shrinks_only_as_the_pods_of_the_rollout_become_available() {
     assert_eq!(refused(&cluster, &shrink(0)), Some(invariant));
     assert_eq!(refused(&cluster, &shrink(4)), None);
 }
+
+#[test]
+fn a_header_route_needs_a_pod_that_answers() {
+    let steps =
+        json!([{"setCanaryScale": {"replicas": 1}}, header_step("beta", "yes"), {"pause": {}}]);
+    let mut cluster = with_managed_routes(steps);
+    cluster.set_image("web:2");
+    cluster.settle();
+    assert_eq!((cluster.weight(), cluster.pods("web:2")), (0, 1));
+    let routes = cluster.managed.clone().unwrap().routes;
+    assert_eq!(routes.len(), 1);
+    let stays = Some("no pod goes that the routed traffic needs");
+    for (intact, shown, replicas, expected) in [
+        (true, true, 4, stays),
+        (false, true, 4, stays),
+        // What somebody changed may lead anywhere.
+        (false, false, 4, stays),
+        (true, false, 4, None),
+        (true, true, 0, None),
+    ] {
+        let managed = cluster.managed.as_mut().unwrap();
+        managed.intact = intact;
+        managed.routes = if shown { routes.clone() } else { Vec::new() };
+        cluster.scale(replicas);
+        let to_nothing = scale(&cluster, "web:2", 0);
+        let told = refused(&cluster, &to_nothing);
+        assert_eq!(told, expected, "{intact} {shown} {replicas}");
+    }
+}

@@ -255,3 +255,79 @@ fn a_set_of_another_hash_format_is_known_though_something_was_injected_into_it()
     cluster.settle();
     assert_eq!(cluster.sets.len(), 2, "{}", cluster.describe());
 }
+
+const REQUIRED: &str = "requiredDuringSchedulingIgnoredDuringExecution";
+
+/// Whether the pods of an image keep off the nodes of others.
+fn keeps_off(cluster: &Cluster, image: &str) -> bool {
+    let template = &cluster.set(image).template;
+    template.pointer("/spec/affinity").is_some()
+}
+
+#[test]
+fn anti_affinity_comes_and_goes_with_the_spec_in_the_middle_of_an_update() {
+    let steps = json!([{ "setWeight": 50 }, { "pause": {} }]);
+    let mut cluster = Cluster::deployed(rollout(2, steps, true));
+    cluster.set_image("web:2");
+    cluster.settle();
+    assert!(!keeps_off(&cluster, "web:2"));
+    for asked in [true, false] {
+        cluster.edit(|rollout| {
+            let strategy = rollout.spec.strategy.as_mut().unwrap();
+            let canary = strategy.canary.as_mut().unwrap();
+            canary.anti_affinity =
+                asked.then(|| serde_json::from_value(json!({ REQUIRED: {} })).unwrap());
+        });
+        cluster.settle();
+        assert_eq!(keeps_off(&cluster, "web:2"), asked);
+        assert!(!keeps_off(&cluster, "web:1"));
+    }
+}
+
+#[test]
+fn what_was_put_in_and_the_record_of_it_are_put_back() {
+    let whole = Cluster::deployed(with_roles(true));
+    let (set, record) = (whole.set("web:1").clone(), names::EPHEMERAL_METADATA);
+    let told = r#"{"labels":{"role":"stable"}}"#;
+    for (label, written) in [
+        (None, Some(told)),
+        (Some("other"), Some(told)),
+        (Some("stable"), None),
+        (Some("stable"), Some(r#"{"labels":{"role":"other"}}"#)),
+    ] {
+        let mut cluster = whole.clone();
+        let changed = &mut cluster.sets[0];
+        match label {
+            Some(label) => changed.template.set_label("role", label),
+            None => changed.template.remove_label("role"),
+        }
+        changed.annotations.remove(record);
+        if let Some(written) = written {
+            let key = record.to_owned();
+            changed.annotations.insert(key, written.to_owned());
+        }
+        cluster.settle();
+        let now = cluster.set("web:1");
+        assert_eq!(now.template, set.template, "{label:?} {written:?}");
+        assert_eq!(now.annotations[record], told, "{label:?} {written:?}");
+    }
+}
+
+#[test]
+fn one_plan_changes_at_most_fifty_pods_and_the_next_one_goes_on() {
+    let mut cluster = Cluster::deployed(with_roles(true));
+    let pod = cluster.live[0].clone();
+    for number in 0..60 {
+        let mut pod = pod.clone();
+        pod.name = format!("bare-{number}");
+        pod.uid = format!("uid-{}", pod.name);
+        pod.labels.remove("role");
+        cluster.live.push(pod);
+    }
+    for expected in [50, 10, 0] {
+        cluster.log.clear();
+        cluster.pass();
+        let patched = cluster.log.iter().filter(|line| *line == "patch pod");
+        assert_eq!(patched.count(), expected);
+    }
+}

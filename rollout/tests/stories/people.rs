@@ -267,3 +267,33 @@ fn an_unknown_strategy_field_is_refused_by_name() {
     cluster.settle();
     assert_eq!(cluster.phase(), "Healthy");
 }
+
+#[test]
+fn the_window_counts_the_revisions_between_the_old_one_and_the_stable_one() {
+    for (window, to, skips) in [
+        (0, "web:4", false),
+        (1, "web:4", true),
+        (1, "web:3", false),
+        (2, "web:3", true),
+        (2, "web:2", false),
+        (3, "web:2", true),
+        (3, "web:1", false),
+        (4, "web:1", true),
+    ] {
+        let mut cluster = Cluster::deployed(rollout(2, steps(), true));
+        for image in ["web:2", "web:3", "web:4", "web:5"] {
+            cluster.wait(100);
+            cluster.set_image(image);
+            cluster.settle();
+            cluster.promote_fully();
+            cluster.settle();
+        }
+        cluster.edit(|rollout| {
+            let revisions = Some(window);
+            rollout.spec.rollback_window = Some(RollbackWindow { revisions });
+        });
+        cluster.set_image(to);
+        cluster.settle();
+        assert_eq!(cluster.stable() == to, skips, "{to} in {window}");
+    }
+}

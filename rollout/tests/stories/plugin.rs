@@ -133,3 +133,18 @@ fn an_unknown_plugin_and_a_wrong_config_are_named() {
         assert!(cluster.message().contains(told), "{}", cluster.message());
     }
 }
+
+#[test]
+fn each_step_of_the_same_plugin_takes_a_time_of_its_own() {
+    let plugin = json!({ "plugin": { "name": "sluice/steady", "config": { "for": "60s" } } });
+    let steps = json!([{ "setWeight": 25 }, plugin, { "setWeight": 50 }, plugin, { "pause": {} }]);
+    let mut cluster = Cluster::deployed(rollout(4, steps, true));
+    cluster.set_image("web:2");
+    for step in [1, 3] {
+        cluster.settle();
+        assert_eq!(cluster.step(), step);
+        cluster.wait(60);
+    }
+    cluster.settle();
+    assert_eq!((cluster.step(), cluster.phase()), (4, "Paused"));
+}

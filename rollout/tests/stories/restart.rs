@@ -127,3 +127,24 @@ fn a_new_revision_counts_as_restarted() {
         cluster.rollout.spec.restart_at
     );
 }
+
+#[test]
+fn nothing_goes_in_a_plan_that_takes_pods_away_or_takes_a_set_over() {
+    type Change = fn(&mut Cluster);
+    let changes: [(Change, bool); 3] = [
+        (|_| {}, true),
+        (|cluster| cluster.scale(4), false),
+        (|cluster| cluster.sets[0].owner = None, false),
+    ];
+    for (change, evicts) in changes {
+        let mut cluster = Cluster::deployed(rollout(8, json!([]), false));
+        cluster.wait(60);
+        cluster.restart();
+        change(&mut cluster);
+        let effects = format!("{:?}", cluster.plan().effects);
+        assert_eq!(effects.contains("EvictPod"), evicts, "{effects}");
+        cluster.settle();
+        let left = usize::try_from(cluster.pods("web:1")).unwrap();
+        assert_eq!(cluster.evictions(), left);
+    }
+}

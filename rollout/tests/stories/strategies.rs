@@ -117,3 +117,50 @@ fn a_canary_that_was_given_up_starts_over_as_a_blue_green() {
     assert_eq!(cluster.message(), "BlueGreenPause");
     assert_eq!(cluster.selected("web-active"), "web:1");
 }
+
+/// Whether the next plan takes pods of `image` away while a Service selects it.
+fn takes_what_is_selected(cluster: &Cluster, image: &str) -> bool {
+    let set = cluster.set(image);
+    let mut services = cluster.services.values();
+    services.any(|service| service.hash() == set.hash())
+        && cluster.plan().effects.iter().any(|effect| {
+            matches!(effect, sluice_rollout::Effect::ScaleReplicaSet { name, .. } if *name == set.name)
+        })
+}
+
+#[test]
+fn pods_stay_until_a_service_that_was_left_was_seen_to_have_left_them() {
+    for routed in [true, false] {
+        let object = if routed {
+            rollout(4, steps(), true)
+        } else {
+            blue_green(
+                4,
+                json!({ "autoPromotionEnabled": false, "scaleDownDelaySeconds": 0 }),
+            )
+        };
+        let mut cluster = Cluster::deployed(object);
+        cluster.set_image("web:2");
+        cluster.settle();
+        cluster.add_service("web-other");
+        let mut strategy = serde_json::to_value(&cluster.rollout.spec.strategy).unwrap();
+        let (kind, field) = if routed {
+            ("canary", "canaryService")
+        } else {
+            ("blueGreen", "previewService")
+        };
+        strategy[kind][field] = json!("web-other");
+        cluster.set_strategy(strategy);
+        cluster.set_image("web:3");
+        for _ in 0..40 {
+            assert!(
+                !takes_what_is_selected(&cluster, "web:2"),
+                "{}",
+                cluster.describe()
+            );
+            cluster.pass();
+            cluster.tick();
+        }
+        assert_eq!(cluster.pods("web:2"), 0, "{}", cluster.describe());
+    }
+}
