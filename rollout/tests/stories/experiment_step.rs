@@ -305,7 +305,8 @@ fn with_shares(templates: Value, ports: [i32; 2]) -> Cluster {
 fn two_with_shares() -> Value {
     json!([
         { "name": "old", "specRef": "stable", "weight": 5 },
-        { "name": "new", "specRef": "canary", "weight": 5, "service": { "name": "beta" } }
+        { "name": "new", "specRef": "canary", "weight": 5, "service": { "name": "beta" } },
+        { "name": "none", "specRef": "canary", "weight": 0 }
     ])
 }
 
@@ -334,7 +335,7 @@ fn shares_go_to_the_ports_of_the_template_and_only_to_available_pods() {
         .iter()
         .map(|it| it.service.as_ref().unwrap().name.clone())
         .collect();
-    assert_eq!(names, [None, Some("beta".to_owned())]);
+    assert_eq!(names, [None, Some("beta".to_owned()), None]);
 }
 
 #[test]
