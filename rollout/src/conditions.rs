@@ -391,11 +391,7 @@ fn paused(seen: &Seen<'_>, was_paused: bool, draft: &mut Draft) {
             .map(|condition| condition.reason.as_str());
         let message = format!("Rollout is paused ({})", why.unwrap_or("spec.paused"));
         draft.event(EventSlot::Steps, EventType::Normal, ROLLOUT_PAUSED, message);
-    } else if !status.aborted()
-        && status
-            .condition(PROGRESSING)
-            .is_some_and(|c| c.reason != ROLLOUT_ABORTED)
-    {
+    } else if !status.aborted() {
         draft.event(
             EventSlot::Steps,
             EventType::Normal,

@@ -171,10 +171,7 @@ pub(crate) fn reconcile(seen: &Seen<'_>, draft: &mut Draft, advanced: bool) {
     let step = present(seen, &draft.status).filter(|_| decides(seen, &draft.status));
     if step.is_none() {
         // The pause belongs to a step that somebody went over.
-        let mut pauses = draft.status.pause_conditions.iter().flatten();
-        if pauses.any(|pause| pause.reason == INCONCLUSIVE) {
-            pause::remove(&mut draft.status, INCONCLUSIVE);
-        }
+        pause::remove(&mut draft.status, INCONCLUSIVE);
     }
     let mut kept: Option<String> = None;
     if let Some((index, step)) = step {

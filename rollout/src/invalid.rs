@@ -78,7 +78,8 @@ fn keep_the_way_back(world: &World<'_>, now: Timestamp, draft: &mut Draft) {
     if draft.status.aborted() {
         conditions::aborted(&seen, draft);
     }
-    let named = seen.canary_service().is_some() && seen.stable_service().is_some();
+    // The Service that the traffic leaves may be what is missing, not the one that it goes to.
+    let named = seen.canary_service_name().is_some() && seen.stable_service().is_some();
     if draft.status.aborted() && seen.route.is_some() && world.traffic.is_ok() && named {
         weight::reconcile(&seen, draft);
     }

@@ -67,7 +67,7 @@ pub fn check(world: &World<'_>, effect: &Effect) -> Result<(), Violation> {
     };
     match effect {
         Effect::SetTraffic(split) => traffic(&seen, split),
-        Effect::ScaleReplicaSet { name, from, to, .. } if to < from => scale_down(&seen, name, *to),
+        Effect::ScaleReplicaSet { name, to, .. } => scale_down(&seen, name, *to),
         Effect::SelectPods { service, hash, .. } => select(&seen, service, hash.as_deref()),
         Effect::DeleteReplicaSet { name, .. } => delete(&seen, name),
         Effect::EvictPod { name, .. } => evict(&seen, name),

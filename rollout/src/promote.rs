@@ -68,7 +68,7 @@ fn due(seen: &Seen<'_>, draft: &mut Draft) -> Option<String> {
     }
     let fully = draft.status.promoting_fully();
     let done = steps::all_done(&draft.status, seen.steps());
-    if !(first || fully || done) || (draft.metrics_out && !fully) {
+    if !(first || fully || done) || draft.metrics_out {
         return None;
     }
     let needed = enough(seen, seen.replicas);

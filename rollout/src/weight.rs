@@ -18,12 +18,10 @@ use crate::seen::{Route, Seen};
 use crate::world::ReplicaSet;
 use crate::{experiment_step, managed_routes, steps};
 
-/// The weight that the sizes of the sets follow: that of the step, 0 after an abort, everything when steps do not
-/// matter (first revision, full promotion, already stable).
+/// The weight of an update that the sizes of the sets follow: that of the step, 0 after an abort, everything in a full
+/// promotion.
 pub(crate) fn of_status(seen: &Seen<'_>, status: &RolloutStatus) -> i32 {
-    if seen.sets.stable.is_none() || seen.is_stable() {
-        seen.max_weight
-    } else if status.aborted() {
+    if status.aborted() {
         0
     } else if status.promoting_fully() {
         seen.max_weight
@@ -107,7 +105,7 @@ pub(crate) fn reconcile(seen: &Seen<'_>, draft: &mut Draft) {
         // That some routers may not fall yet is no reason for others to rise.
         return;
     }
-    let mut split = split(seen, route, wanted.weight);
+    let mut split = split(seen, wanted.weight);
     split.additional = experiment_step::destinations(seen, &draft.status);
     split.routes = managed_routes::wanted(seen, &draft.status, route);
     let others = !route.shows_experiments(&split.additional);
@@ -245,12 +243,9 @@ fn wanted(seen: &Seen<'_>, status: &RolloutStatus, route: &Route) -> Wanted {
         };
     }
     // Too few pods for the weight of this step: whatever is routed already stays, within what the steps allow.
+    // One that is to fall does not wait for pods.
     let before = steps::weight_before(steps, index, seen.max_weight);
-    let weight = if before < at {
-        route.highest.clamp(before, at)
-    } else {
-        before
-    };
+    let weight = route.highest.clamp(before.min(at), at);
     wanted(
         weight,
         "the new revision has too few available pods for more",
@@ -310,9 +305,9 @@ fn hold_back_fall(seen: &Seen<'_>, route: &Route, wanted: &mut Wanted, draft: &m
     true
 }
 
-fn split(seen: &Seen<'_>, route: &Route, canary: i32) -> Split {
+fn split(seen: &Seen<'_>, canary: i32) -> Split {
     let canary_hash = match canary_side(seen) {
-        CanarySide::Other(set) if canary > 0 && route.highest > 0 => set.hash().map(str::to_owned),
+        CanarySide::Other(set) if canary > 0 => set.hash().map(str::to_owned),
         _ => seen.sets.new.is_some().then(|| seen.sets.hash.clone()),
     };
     Split {

@@ -160,10 +160,10 @@ struct Size {
 impl Size {
     /// Pods that count towards availability; `all` takes even those that are not available.
     fn counted(self, all: bool) -> i32 {
-        if all || self.pods < self.available {
+        if all {
             self.pods
         } else {
-            self.available
+            self.available.min(self.pods)
         }
     }
 }

@@ -227,6 +227,37 @@ fn each_stretch_keeps_within_surge_and_availability() {
             9,
         ),
         (
+            "older sets leave room, which stable gets first",
+            Inputs {
+                new: size(0, 0),
+                stable: Some(size(0, 0)),
+                older: 2,
+                ..inputs(4, 0, 1, (2, 2))
+            },
+            0,
+            2,
+        ),
+        (
+            "scaling in the middle shrinks both sides at once when both have pods to spare",
+            Inputs {
+                new: size(8, 8),
+                stable: Some(size(8, 8)),
+                ..inputs(10, 0, 2, (5, 5))
+            },
+            5,
+            5,
+        ),
+        (
+            "and the broken side by more when the other one has none",
+            Inputs {
+                new: size(8, 0),
+                stable: Some(size(10, 10)),
+                ..inputs(10, 0, 2, (5, 5))
+            },
+            2,
+            8,
+        ),
+        (
             "scaling out in the middle grows stable first",
             Inputs {
                 new: size(2, 2),

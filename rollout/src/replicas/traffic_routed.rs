@@ -20,12 +20,11 @@ use crate::{steps, weight};
 /// Seconds that a canary stays after an abort unless the spec says otherwise.
 const ABORT_DELAY: i32 = 30;
 
-/// The sizes that the present step asks for.
+/// The sizes that the present step of an update asks for.
 pub(super) fn wanted(seen: &Seen<'_>, status: &RolloutStatus, route: &Route) -> Sizes {
-    let weight = weight::of_status(seen, status);
     let inputs = Inputs {
         replicas: seen.replicas,
-        weight,
+        weight: weight::of_status(seen, status),
         // A router that cannot be read may still send everything to stable.
         shown: if route.unreadable.is_empty() {
             route.lowest
@@ -36,12 +35,6 @@ pub(super) fn wanted(seen: &Seen<'_>, status: &RolloutStatus, route: &Route) -> 
         dynamic: seen.canary.dynamic_stable_scale == Some(true),
         min_pods: seen.canary.min_pods_per_replica_set.unwrap_or(0),
     };
-    if seen.sets.stable.is_none() || seen.is_stable() {
-        return Sizes {
-            new: seen.replicas,
-            stable: 0,
-        };
-    }
     let sizes = sizes(inputs);
     match scale_of_step(seen, status) {
         Some(pods) => Sizes {
@@ -113,7 +106,6 @@ fn sizes(inputs: Inputs) -> Sizes {
 
 /// Scales the new and the stable set.
 pub(super) fn reconcile(seen: &Seen<'_>, draft: &mut Draft, route: &Route) {
-    let wanted = wanted(seen, &draft.status, route);
     let Some((new, stable)) = seen.update() else {
         let alone = seen.sets.new.or(seen.sets.stable);
         if let Some(set) = alone {
@@ -121,6 +113,7 @@ pub(super) fn reconcile(seen: &Seen<'_>, draft: &mut Draft, route: &Route) {
         }
         return;
     };
+    let wanted = wanted(seen, &draft.status, route);
     scale(seen, draft, stable, wanted.stable);
     if draft.status.aborted() {
         after_abort(seen, draft, new, stable, route);

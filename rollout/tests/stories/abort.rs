@@ -186,3 +186,19 @@ fn a_spec_that_became_invalid_does_not_disarm_the_abort() {
     cluster.settle();
     assert_eq!(cluster.weight(), 0);
 }
+
+#[test]
+fn an_abort_takes_the_traffic_from_a_canary_service_that_is_gone_and_gives_none_to_a_stable_one_that_is()
+ {
+    for (gone, weight) in [("web-canary", 0), ("web-stable", 50)] {
+        let mut cluster = paused_at_half();
+        cluster.services.remove(gone);
+        cluster.few.insert("web:2", 0);
+        cluster.tick();
+        cluster.settle();
+        assert_eq!((cluster.phase(), cluster.weight()), ("Degraded", 50));
+        cluster.abort();
+        cluster.settle();
+        assert_eq!(cluster.weight(), weight, "without {gone}");
+    }
+}

@@ -1,10 +1,12 @@
 //! Analyses: of a step and in the background; their verdicts, and what a retry measures.
 
 use serde_json::json;
+use sluice_crds::IntOrString;
 use sluice_crds::analysis::MetricResult;
 
+use crate::blue_green::waiting;
 use crate::fixtures::scenes::{measured_beside_the_steps, measured_in_a_step};
-use crate::fixtures::{Cluster, analysis, rollout};
+use crate::fixtures::{Cluster, analysis, blue_green, rollout};
 
 #[test]
 fn the_whole_story_with_a_background_analysis() {
@@ -239,4 +241,94 @@ fn one_that_is_ended_by_hand_counts_if_it_has_measured() {
     };
     assert_eq!(end(1), (3, "CanaryPauseStep".to_owned()));
     assert_eq!(end(0), (1, "InconclusiveAnalysisRun".to_owned()));
+}
+
+#[test]
+fn the_background_is_not_measured_before_there_are_pods_to_measure() {
+    let mut object = rollout(4, json!([{ "setWeight": 50 }, { "pause": {} }]), false);
+    object["spec"]["strategy"]["canary"]["analysis"] = analysis("errors");
+    let mut cluster = Cluster::deployed(object);
+    cluster.broken.push("web:2");
+    cluster.set_image("web:2");
+    cluster.settle();
+    assert_eq!(cluster.runs.len(), 0);
+    cluster.broken.clear();
+    cluster.settle();
+    assert_eq!(cluster.runs.len(), 1);
+}
+
+#[test]
+fn the_active_revision_is_measured_after_the_switch_only_while_it_has_pods() {
+    let fields = json!({ "postPromotionAnalysis": analysis("errors") });
+    let mut cluster = Cluster::deployed(blue_green(4, fields));
+    cluster.set_image("web:2");
+    cluster.pass_until("switched", |it| it.selected("web-active") == "web:2");
+    cluster.broken.push("web:2");
+    cluster.tick();
+    cluster.settle();
+    assert_eq!(cluster.runs.len(), 0);
+    cluster.broken.clear();
+    cluster.settle();
+    assert_eq!(cluster.runs.len(), 1);
+}
+
+#[test]
+fn an_analysis_before_the_switch_that_is_ordered_after_the_gate_is_not_begun() {
+    let mut cluster = waiting(json!({ "previewReplicaCount": 1 }));
+    cluster.few.insert("web:2", 1);
+    cluster.promote();
+    cluster.settle();
+    assert_eq!(cluster.selected("web-active"), "web:1", "it is not whole");
+    let mut strategy = serde_json::to_value(&cluster.rollout.spec.strategy).unwrap();
+    strategy["blueGreen"]["prePromotionAnalysis"] = analysis("errors");
+    cluster.set_strategy(strategy);
+    cluster.settle();
+    assert_eq!(cluster.runs.len(), 0);
+}
+
+#[test]
+fn of_the_runs_of_another_controller_the_one_that_the_status_names_counts() {
+    let mut cluster = measured_in_a_step();
+    cluster.settle();
+    let run = &mut cluster.runs[0].metadata;
+    let annotations = run.annotations.as_mut().unwrap();
+    annotations.remove("sluice.dev/attempt");
+    let name = run.name.clone().unwrap();
+    let mut earlier = cluster.runs[0].clone();
+    earlier.metadata.name = Some(format!("{name}.1"));
+    let failed = json!({ "phase": "Failed", "metricResults": [] });
+    earlier.status = serde_json::from_value(failed).unwrap();
+    cluster.runs.push(earlier);
+    cluster.settle();
+    assert_eq!((cluster.step(), cluster.runs.len()), (1, 2));
+    assert_eq!(cluster.runs[0].spec.terminate, None);
+    cluster.verdicts.insert("errors".into(), ("Successful", ""));
+    cluster.settle();
+    assert_eq!(cluster.step(), 3);
+}
+
+#[test]
+fn an_outage_is_one_of_metrics_that_decide_and_is_told_with_their_limit() {
+    let held = |result: serde_json::Value| {
+        let mut cluster = measured_beside_the_steps();
+        cluster.settle();
+        let run = &mut cluster.runs[0];
+        let metrics = run.spec.metrics.as_mut().unwrap();
+        let mut other = metrics[0].clone();
+        other.name = "latency".to_owned();
+        other.consecutive_error_limit = Some(IntOrString::Int(7));
+        metrics.push(other);
+        let status = run.status.get_or_insert_default();
+        status.metric_results = serde_json::from_value(json!([result])).unwrap();
+        cluster.wait(60);
+        cluster.settle();
+        (cluster.step(), cluster.message().to_owned())
+    };
+    let result = |dry_run: bool, phase: &str| json!({ "name": "latency", "phase": phase, "consecutiveError": 2, "dryRun": dry_run });
+    assert_eq!(held(result(true, "Running")).0, 3);
+    assert_eq!(held(result(false, "Successful")).0, 3);
+    let (step, message) = held(result(false, "Running"));
+    assert_eq!(step, 1);
+    let outage = "latency: 2 errors in a row (allowed: 7): no answer";
+    assert!(message.ends_with(outage), "{message}");
 }

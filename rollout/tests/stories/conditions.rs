@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::fixtures::{Cluster, rollout};
+use crate::fixtures::{Cluster, analysis, blue_green, rollout};
 
 fn failure(cluster: &Cluster) -> Option<(String, String, String)> {
     let known = cluster.status().condition("ReplicaFailure")?;
@@ -44,4 +44,73 @@ fn an_old_set_that_waits_for_its_end_is_no_lack_of_progress() {
     cluster.wait(1);
     cluster.settle();
     assert_eq!((cluster.phase(), cluster.pods("web:1")), ("Healthy", 0));
+}
+
+#[test]
+fn a_rollout_that_lost_a_pod_is_not_healthy() {
+    for object in [rollout(4, json!([]), false), blue_green(4, json!({}))] {
+        let mut cluster = Cluster::deployed(object);
+        for (available, healthy) in [(3, "False"), (4, "True")] {
+            cluster.few.insert("web:1", available);
+            cluster.settle();
+            let known = cluster.status().condition("Healthy").unwrap();
+            assert_eq!(known.status, healthy, "{available} pods");
+        }
+    }
+}
+
+#[test]
+fn a_pause_in_the_second_of_the_deadline_wins_over_it() {
+    let update = |background: bool| {
+        let steps = json!([{ "setWeight": 50 }, { "pause": {} }]);
+        let mut object = rollout(4, steps, false);
+        object["spec"]["progressDeadlineSeconds"] = json!(60);
+        object["spec"]["progressDeadlineAbort"] = json!(true);
+        if background {
+            object["spec"]["strategy"]["canary"]["analysis"] = analysis("errors");
+        }
+        let mut cluster = Cluster::deployed(object);
+        cluster.few.insert("web:2", 1);
+        cluster.set_image("web:2");
+        cluster.settle();
+        cluster.wait(61);
+        cluster
+    };
+    let mut cluster = update(false);
+    cluster.edit(|rollout| rollout.spec.paused = Some(true));
+    cluster.settle();
+    assert_eq!(cluster.message(), "manually paused");
+
+    let mut cluster = update(true);
+    let verdict = ("Inconclusive", "unclear");
+    cluster.verdicts.insert("errors".to_owned(), verdict);
+    cluster.tick();
+    cluster.settle();
+    assert_eq!(cluster.message(), "InconclusiveAnalysisRun");
+
+    let mut cluster = update(false);
+    cluster.settle();
+    assert_eq!(cluster.phase(), "Degraded", "without a pause");
+}
+
+#[test]
+fn the_condition_of_an_invalid_spec_tells_the_mistake_that_is_left() {
+    let mut cluster = Cluster::deployed(rollout(2, json!([]), false));
+    let told = |cluster: &Cluster| {
+        let known = cluster.status().condition("InvalidSpec").unwrap();
+        known.message.clone()
+    };
+    cluster.edit(|rollout| rollout.spec.min_ready_seconds = Some(-1));
+    cluster.settle();
+    assert!(told(&cluster).contains("minReadySeconds"));
+    cluster.edit(|rollout| {
+        rollout.spec.min_ready_seconds = None;
+        rollout.spec.progress_deadline_seconds = Some(-1);
+    });
+    cluster.settle();
+    assert!(
+        told(&cluster).contains("progressDeadlineSeconds"),
+        "{}",
+        told(&cluster)
+    );
 }

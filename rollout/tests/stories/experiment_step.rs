@@ -1,6 +1,7 @@
 //! The `experiment` step of a canary: what it makes, and what its end means.
 
 use serde_json::{Value, json};
+use sluice_rollout::Effect;
 
 use crate::fixtures::{Cluster, rollout};
 
@@ -315,4 +316,110 @@ fn traffic_leaves_an_experiment_before_anything_else_and_comes_to_it_last() {
         format!("{:?}", effects[0]).starts_with("SetTraffic"),
         "{effects:?}"
     );
+}
+
+/// An update whose experiment gives these templates their shares, at the moment at which it runs.
+fn with_shares(templates: Value, ports: [i32; 2]) -> Cluster {
+    let steps = json!([{ "setWeight": 10 }, step(templates), { "setWeight": 50 }, { "pause": {} }]);
+    let mut object = rollout(10, steps, true);
+    object["spec"]["strategy"]["canary"]["trafficRouting"] = json!({ "plugins": { "x/y": {} } });
+    let template = |image: &str, port: i32| {
+        json!({
+            "metadata": { "labels": { "app": "web" } },
+            "spec": { "containers": [{ "name": "web", "image": image, "ports": [{ "containerPort": port }] }] }
+        })
+    };
+    object["spec"]["template"] = template("web:1", ports[0]);
+    let mut cluster = Cluster::deployed(object);
+    let next = serde_json::from_value(template("web:2", ports[1])).unwrap();
+    cluster.edit(|rollout| rollout.spec.template = Some(next));
+    cluster.pass_until("the experiment", |it| !it.experiments.is_empty());
+    cluster.log.clear();
+    cluster
+}
+
+fn two_with_shares() -> Value {
+    json!([
+        { "name": "old", "specRef": "stable", "weight": 5 },
+        { "name": "new", "specRef": "canary", "weight": 5, "service": { "name": "beta" } },
+        { "name": "none", "specRef": "canary", "weight": 0 }
+    ])
+}
+
+#[test]
+fn shares_go_to_the_ports_of_the_template_and_only_to_available_pods() {
+    let mut cluster = with_shares(two_with_shares(), [8080, 9090]);
+    let shares = |cluster: &Cluster| -> Vec<(String, Vec<i32>)> {
+        let plan = cluster.plan();
+        let told = plan.effects.iter().find_map(|effect| match effect {
+            Effect::SetTraffic(split) => Some(split.additional.clone()),
+            _ => None,
+        });
+        let told = told.unwrap_or_default();
+        told.into_iter().map(|it| (it.hash, it.ports)).collect()
+    };
+    let (old, new) = (
+        ("hash-old".to_owned(), vec![8080]),
+        ("hash-new".to_owned(), vec![9090]),
+    );
+    assert_eq!(shares(&cluster), [old, new.clone()]);
+    let status = cluster.experiments[0].status.as_mut().unwrap();
+    status.template_statuses.as_mut().unwrap()[0].available_replicas = 0;
+    assert_eq!(shares(&cluster), [new]);
+    let templates = cluster.experiments[0].spec.templates.as_ref().unwrap();
+    let names: Vec<Option<String>> = templates
+        .iter()
+        .map(|it| it.service.as_ref().unwrap().name.clone())
+        .collect();
+    assert_eq!(names, [None, Some("beta".to_owned()), None]);
+}
+
+#[test]
+fn shares_come_after_the_pods_that_grow_and_go_before_them() {
+    let mut cluster = with_shares(two_with_shares(), [80, 80]);
+    cluster.scale(20);
+    cluster.pass();
+    assert_eq!(
+        cluster.log,
+        ["scale web:2 1 -> 2", "scale web:1 10 -> 20", "weight 10"]
+    );
+    assert_eq!(cluster.shares.len(), 2);
+    cluster.settle();
+    cluster.log.clear();
+    let verdict = ("Successful", "");
+    cluster.verdicts.insert("experiment".into(), verdict);
+    cluster.settle();
+    assert_eq!(
+        cluster.log[..2],
+        ["weight 10", "scale web:2 2 -> 10"],
+        "{:?}",
+        cluster.log
+    );
+}
+
+#[test]
+fn finished_experiments_are_kept_as_many_as_the_limits_of_their_sort_say() {
+    let limited = || {
+        let mut cluster = cluster(true);
+        let limits = json!({ "successfulRunHistoryLimit": 1, "unsuccessfulRunHistoryLimit": 0 });
+        cluster.edit(|rollout| rollout.spec.analysis = serde_json::from_value(limits).unwrap());
+        cluster
+    };
+    let mut cluster = limited();
+    let mut comes_out = |phase: &'static str| {
+        cluster.verdicts.insert("experiment".into(), (phase, ""));
+        cluster.retry();
+        cluster.settle();
+        cluster.experiments.len()
+    };
+    assert_eq!(comes_out("Failed"), 0);
+    assert_eq!(comes_out("Successful"), 1);
+
+    // The one that is looked at is no history.
+    let mut cluster = limited();
+    let verdict = ("Inconclusive", "");
+    cluster.verdicts.insert("experiment".into(), verdict);
+    cluster.settle();
+    assert_eq!(cluster.message(), "InconclusiveExperiment");
+    assert_eq!(cluster.experiments.len(), 1);
 }

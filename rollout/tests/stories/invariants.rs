@@ -370,3 +370,82 @@ fn a_header_route_needs_a_pod_that_answers() {
         assert_eq!(told, expected, "{intact} {shown} {replicas}");
     }
 }
+
+/// A Service of an experiment with a share of the traffic.
+fn share(service: &str, weight: i32) -> WeightedService {
+    WeightedService {
+        service: service.to_owned(),
+        hash: String::new(),
+        weight,
+        ports: Vec::new(),
+    }
+}
+
+#[test]
+fn only_the_service_of_a_template_with_available_pods_gets_a_share() {
+    let mut cluster = at_half();
+    let experiment = json!({
+        "metadata": { "name": "measure", "namespace": "shop" },
+        "spec": {},
+        "status": { "phase": "Running", "templateStatuses": [
+            { "name": "ready", "serviceName": "ready", "availableReplicas": 1 },
+            { "name": "empty", "serviceName": "empty", "availableReplicas": 0 },
+        ] }
+    });
+    cluster
+        .experiments
+        .push(serde_json::from_value(experiment).unwrap());
+    let invariant = Some("experiments get traffic only while their pods are available");
+    for (service, weight, expected) in [
+        ("ready", 5, None),
+        ("empty", 5, invariant),
+        ("unknown", 5, invariant),
+        ("empty", 0, None),
+    ] {
+        let told = Effect::SetTraffic(Split {
+            additional: vec![share(service, weight)],
+            ..split(&cluster, 50)
+        });
+        assert_eq!(refused(&cluster, &told), expected, "{service} {weight}");
+    }
+}
+
+#[test]
+fn a_route_that_is_shown_may_stay_and_another_one_comes_only_to_pods() {
+    let steps = json!([{"setWeight": 50}, header_step("beta", "yes"), {"pause": {}}]);
+    let mut cluster = with_managed_routes(steps);
+    cluster.set_image("web:2");
+    cluster.settle();
+    let named = |name: &str| {
+        let route: SplitRoute =
+            serde_json::from_value(json!({"name": name, "kind": {"header": []}})).unwrap();
+        route
+    };
+    let told = |canary: i32, names: &[&str]| {
+        Effect::SetTraffic(Split {
+            routes: names.iter().map(|name| named(name)).collect(),
+            ..split(&cluster, canary)
+        })
+    };
+    assert_eq!(refused(&cluster, &told(50, &["beta", "urgent"])), None);
+    let mut without_pods = cluster.clone();
+    without_pods.few.insert("web:2", 0);
+    without_pods.tick();
+    let invariant = "header and mirror routes come only to a canary that its Service selects";
+    assert_eq!(refused(&without_pods, &told(0, &["beta"])), None);
+    assert_eq!(
+        refused(&without_pods, &told(0, &["beta", "urgent"])),
+        Some(invariant)
+    );
+}
+
+#[test]
+fn where_no_pods_are_wanted_traffic_may_leave_for_nowhere() {
+    let mut cluster = at_half();
+    cluster.few.insert("web:1", 0);
+    cluster.tick();
+    let invariant = "no traffic for a stable side without available pods";
+    assert_eq!(refused(&cluster, &tell(&cluster, 0)), Some(invariant));
+    cluster.scale(0);
+    assert_eq!(refused(&cluster, &tell(&cluster, 0)), None);
+}

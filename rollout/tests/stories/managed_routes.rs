@@ -1,6 +1,7 @@
 //! Header and mirror routes: made by steps, taken away by steps, aborts, promotions and canaries without pods.
 
 use serde_json::{Value, json};
+use sluice_rollout::Reason;
 
 use crate::fixtures::Cluster;
 use crate::fixtures::scenes::{header_step, shown_routes, with_managed_routes};
@@ -133,4 +134,22 @@ fn a_newer_revision_gets_the_routes_only_when_its_service_selects_it() {
         at("routes [beta]").unwrap(),
     );
     assert!(gone < moved && moved < back, "{:?}", cluster.log);
+}
+
+#[test]
+fn a_route_that_somebody_broke_is_what_the_step_waits_for() {
+    let mut cluster = with_managed_routes(json!([
+        { "setWeight": 50 }, header_step("beta", "yes"), { "pause": {} }
+    ]));
+    cluster.set_image("web:2");
+    cluster.pass_until("the routes", |it| !shown_routes(it).is_empty());
+    assert_eq!(cluster.step(), 1, "what was told is not seen yet");
+    let waits = |cluster: &Cluster| {
+        let plan = cluster.plan();
+        let mut reasons = plan.reasons.iter();
+        reasons.any(|it| matches!(it, Reason::RoutesNotShown { .. }))
+    };
+    assert!(!waits(&cluster), "it is as it should be");
+    cluster.managed.as_mut().unwrap().intact = false;
+    assert!(waits(&cluster));
 }

@@ -51,6 +51,20 @@ fn pods_that_are_about_to_go_do_not_replace_those_of_the_workload() {
     assert_eq!(of_deployment(&cluster), 4);
     cluster.settle();
     assert_eq!((cluster.phase(), of_deployment(&cluster)), ("Healthy", 0));
+
+    // Nor later on, when somebody starts the workload again.
+    cluster.scale(1);
+    while cluster.sets[0].replicas != 1 {
+        assert!(cluster.pass());
+    }
+    let set = &mut cluster.sets[0];
+    (set.current, set.ready, set.available) = (4, 4, 4);
+    cluster.workload = Some(deployment("web:1", 3, 4));
+    cluster.scale(4);
+    cluster.pass();
+    assert_eq!(of_deployment(&cluster), 4);
+    cluster.settle();
+    assert_eq!(of_deployment(&cluster), 0);
 }
 
 #[test]
