@@ -67,9 +67,7 @@ fn r22_another_order_of_managed_routes_does_not_begin_the_update_again() {
     cluster.settle();
     assert_eq!((cluster.step(), cluster.weight()), (3, 25));
     cluster.log.clear();
-    cluster.edit(|rollout| {
-        let strategy = rollout.spec.strategy.as_mut().unwrap();
-        let canary = strategy.canary.as_mut().unwrap();
+    cluster.edit_canary(|canary| {
         let routing = canary.traffic_routing.as_mut().unwrap();
         routing.managed_routes.as_mut().unwrap().reverse();
     });

@@ -118,15 +118,7 @@ fn changed_steps_measure_again() {
     cluster.verdicts.insert("errors".into(), ("Failed", ""));
     cluster.settle();
     cluster.verdicts.insert("errors".into(), ("Successful", ""));
-    cluster.edit(|rollout| {
-        let canary = rollout
-            .spec
-            .strategy
-            .as_mut()
-            .unwrap()
-            .canary
-            .as_mut()
-            .unwrap();
+    cluster.edit_canary(|canary| {
         canary.steps.as_mut().unwrap()[0].set_weight = Some(20);
     });
     cluster.settle();

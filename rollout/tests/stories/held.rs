@@ -199,9 +199,7 @@ fn pods_behind_a_service_that_the_strategy_left_stay_until_it_is_let_go() {
     let mut cluster = paused_at_half();
     cluster.add_service("web-next");
     cluster.set_image("web:3");
-    cluster.edit(|rollout| {
-        let strategy = rollout.spec.strategy.as_mut().unwrap();
-        let canary = strategy.canary.as_mut().unwrap();
+    cluster.edit_canary(|canary| {
         canary.canary_service = Some("web-next".to_owned());
     });
     let old = cluster.set("web:2").name.clone();

@@ -72,9 +72,7 @@ fn pods_have_the_metadata_of_their_role_and_change_it_with_the_role() {
 #[test]
 fn metadata_that_leaves_the_spec_leaves_the_pods() {
     let mut cluster = Cluster::deployed(with_roles(false));
-    cluster.edit(|rollout| {
-        let strategy = rollout.spec.strategy.as_mut().unwrap();
-        let canary = strategy.canary.as_mut().unwrap();
+    cluster.edit_canary(|canary| {
         (canary.canary_metadata, canary.stable_metadata) = (None, None);
     });
     cluster.settle();
@@ -272,9 +270,7 @@ fn anti_affinity_comes_and_goes_with_the_spec_in_the_middle_of_an_update() {
     cluster.settle();
     assert!(!keeps_off(&cluster, "web:2"));
     for asked in [true, false] {
-        cluster.edit(|rollout| {
-            let strategy = rollout.spec.strategy.as_mut().unwrap();
-            let canary = strategy.canary.as_mut().unwrap();
+        cluster.edit_canary(|canary| {
             canary.anti_affinity =
                 asked.then(|| serde_json::from_value(json!({ REQUIRED: {} })).unwrap());
         });

@@ -184,15 +184,7 @@ fn changed_steps_start_from_the_beginning() {
     cluster.promote();
     cluster.settle();
     assert_eq!(cluster.weight(), 50);
-    cluster.edit(|rollout| {
-        let canary = rollout
-            .spec
-            .strategy
-            .as_mut()
-            .unwrap()
-            .canary
-            .as_mut()
-            .unwrap();
+    cluster.edit_canary(|canary| {
         canary.steps.as_mut().unwrap()[0].set_weight = Some(75);
     });
     cluster.settle();
@@ -202,15 +194,7 @@ fn changed_steps_start_from_the_beginning() {
 #[test]
 fn changed_steps_of_a_finished_rollout_start_nothing() {
     let mut cluster = Cluster::deployed(rollout(4, steps(), true));
-    cluster.edit(|rollout| {
-        let canary = rollout
-            .spec
-            .strategy
-            .as_mut()
-            .unwrap()
-            .canary
-            .as_mut()
-            .unwrap();
+    cluster.edit_canary(|canary| {
         canary.steps.as_mut().unwrap().truncate(2);
     });
     cluster.settle();

@@ -80,10 +80,7 @@ fn a_delay_that_is_set_to_nothing_ends_the_wait_of_an_old_set() {
     cluster.set_image("web:2");
     cluster.settle();
     assert_eq!(cluster.pods("web:1"), 2);
-    cluster.edit(|rollout| {
-        let strategy = rollout.spec.strategy.as_mut().unwrap();
-        strategy.canary.as_mut().unwrap().scale_down_delay_seconds = Some(0);
-    });
+    cluster.edit_canary(|canary| canary.scale_down_delay_seconds = Some(0));
     cluster.settle();
     assert_eq!(cluster.pods("web:1"), 0);
 }

@@ -48,19 +48,9 @@ fn pods_are_restarted() {
 fn the_steps_are_changed_under_way() {
     let mut cluster = paused_at_half();
     cluster.then("the steps are others", |it| {
-        it.edit(|rollout| {
-            let canary = rollout
-                .spec
-                .strategy
-                .as_mut()
-                .unwrap()
-                .canary
-                .as_mut()
-                .unwrap();
-            let steps =
-                json!([{ "setWeight": 10 }, { "pause": {} }, { "setWeight": 80 }, { "pause": {} }]);
-            canary.steps = serde_json::from_value(steps).unwrap();
-        });
+        it.set_steps(
+            json!([{ "setWeight": 10 }, { "pause": {} }, { "setWeight": 80 }, { "pause": {} }]),
+        );
     });
     cluster.then("a person skips a step", |it| {
         it.patch_status(|status| {
@@ -77,35 +67,14 @@ fn the_steps_are_changed_under_way() {
 fn a_spec_that_cannot_be_carried_out_is_mended() {
     let mut cluster = paused_at_half();
     cluster.then("a weight of 120", |it| {
-        it.edit(|rollout| {
-            let canary = rollout
-                .spec
-                .strategy
-                .as_mut()
-                .unwrap()
-                .canary
-                .as_mut()
-                .unwrap();
-            canary.steps = serde_json::from_value(json!([{ "setWeight": 120 }])).unwrap();
-        });
+        it.set_steps(json!([{ "setWeight": 120 }]));
     });
     cluster.then("the stable Service is gone as well", |it| {
         it.services.remove("web-stable");
     });
     cluster.then("both are mended", |it| {
         it.add_service("web-stable");
-        it.edit(|rollout| {
-            let canary = rollout
-                .spec
-                .strategy
-                .as_mut()
-                .unwrap()
-                .canary
-                .as_mut()
-                .unwrap();
-            canary.steps =
-                serde_json::from_value(json!([{ "setWeight": 50 }, { "pause": {} }])).unwrap();
-        });
+        it.set_steps(json!([{ "setWeight": 50 }, { "pause": {} }]));
     });
     assert_snapshot!(cluster.told());
 }

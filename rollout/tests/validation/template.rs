@@ -1,12 +1,9 @@
 //! The selector and the pod template: names, numbers, times, volumes.
 
-use std::collections::BTreeMap;
-
 use serde_json::{Value, json};
-use sluice_analysis::Templates;
 use sluice_crds::rollout::Rollout;
-use sluice_rollout::validation::validate;
-use sluice_rollout::{Settings, World};
+
+use crate::errors_of_one_alone;
 
 fn errors_of(spec: Value) -> Vec<String> {
     let rollout: Rollout = serde_json::from_value(json!({
@@ -14,20 +11,7 @@ fn errors_of(spec: Value) -> Vec<String> {
         "metadata": {"name": "web"}, "spec": spec
     }))
     .expect("a Rollout");
-    let errors = validate(&World {
-        rollout: &rollout,
-        replica_sets: &[],
-        services: &BTreeMap::new(),
-        pods: &[],
-        analysis_runs: &[],
-        experiments: &[],
-        templates: &Templates::new(),
-        traffic: Ok(&[]),
-        workload: None,
-        settings: &Settings {
-            instance_id: String::new(),
-        },
-    });
+    let errors = errors_of_one_alone(&rollout);
     errors.iter().map(ToString::to_string).collect()
 }
 

@@ -1,15 +1,12 @@
 //! What is said about wrong Rollouts, against what the reference implementation says: every vector that
 //! `e2e/vectors/validation` has written.
 
-use std::collections::BTreeMap;
-
 use serde::Deserialize;
-use sluice_analysis::Templates;
 use sluice_crds::rollout::Rollout;
-use sluice_rollout::validation::validate;
-use sluice_rollout::{Service, Settings, World};
 
-const VECTORS: &str = include_str!("../../e2e/vectors/validation/vectors.json");
+use crate::errors_of_one_alone;
+
+const VECTORS: &str = include_str!("../../../e2e/vectors/validation/vectors.json");
 
 #[derive(Deserialize)]
 struct Vector {
@@ -27,22 +24,7 @@ struct Vector {
 
 /// Errors of the spec alone: no Service and no template exists, and this build's limits do not count.
 fn errors_of_the_spec(rollout: &Rollout) -> Vec<String> {
-    let services: BTreeMap<String, Service> = BTreeMap::new();
-    let world = World {
-        rollout,
-        replica_sets: &[],
-        services: &services,
-        pods: &[],
-        analysis_runs: &[],
-        experiments: &[],
-        templates: &Templates::new(),
-        traffic: Ok(&[]),
-        workload: None,
-        settings: &Settings {
-            instance_id: String::new(),
-        },
-    };
-    validate(&world)
+    errors_of_one_alone(rollout)
         .iter()
         .map(ToString::to_string)
         .filter(|error| {
