@@ -118,9 +118,15 @@ async fn change(
     Ok(true)
 }
 
-/// Whether a patch failed since the object is another one by now; a test that fails is "the request is invalid".
+/// Whether a patch failed since the object is another one by now. The API server answers 422 to a test that does not fit,
+/// without naming a field, as it always does for a template that is refused for its content.
 fn got_in_the_way(error: &kube::Error) -> bool {
-    matches!(error, kube::Error::Api(status) if [409, 422].contains(&status.code))
+    let kube::Error::Api(status) = error else {
+        return false;
+    };
+    let details = status.details.as_ref();
+    let names_a_field = details.is_some_and(|details| !details.causes.is_empty());
+    status.code == 409 || (status.code == 422 && !names_a_field)
 }
 
 fn without_hash(template: &PodTemplate) -> PodTemplate {
