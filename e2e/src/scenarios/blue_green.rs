@@ -1,5 +1,6 @@
 //! Blue-green updates with real requests to both Services.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -144,6 +145,73 @@ pub(super) async fn pre_promotion_fails(stage: Arc<Stage>) -> Result<()> {
         .await?;
     active.only("v1").context("active in the end")?;
     Ok(())
+}
+
+/// A post-promotion analysis that fails: the users are back on the old version, none of their requests is lost on the way
+/// there or back, and the pods of each side carry the label of their role all the while.
+pub(super) async fn post_promotion_fails(stage: Arc<Stage>) -> Result<()> {
+    let namespace = stage.cluster.namespace("postpromo").await?;
+    let name = namespace.name();
+    let strategy = "blueGreen:\n  activeService: web-stable\n  previewService: web-canary\n  \
+                    autoPromotionEnabled: false\n  abortScaleDownDelaySeconds: 3\n  \
+                    activeMetadata:\n    labels:\n      role: active\n  previewMetadata:\n    labels:\n      role: preview\n  \
+                    postPromotionAnalysis:\n    templates:\n      - templateName: complaints";
+    namespace.apply_yaml(&services()).await?;
+    let complaints = job_analysis("complaints", &[("complaints", "sleep 4; exit 1")]);
+    namespace.apply_yaml(&complaints).await?;
+    namespace.apply_yaml(&rollout(2, strategy)).await?;
+    let first = stage
+        .rollout_until(name, "v1 to be healthy", 90, healthy)
+        .await?;
+    let stable = text(&first, "/status/stableRS");
+    let active = Visitor::start(&stage, name, "web-stable").await?;
+    stage.update(name, "v2").await?;
+    let waits = stage
+        .rollout_until(name, "the pause before the promotion", 60, paused)
+        .await?;
+    let new = text(&waits, "/status/currentPodHash");
+    roles(&stage, name, &[(&stable, "active"), (&new, "preview")]).await?;
+    stage.promote(name).await?;
+    active.turns_to("v2").await.context("the promotion")?;
+    let aborted = |rollout: &Value| {
+        observed(rollout)
+            && text(rollout, "/status/phase") == "Degraded"
+            && rollout.pointer("/status/abort") == Some(&json!(true))
+    };
+    let rollout = stage
+        .rollout_until(name, "the failed analysis to abort the update", 60, aborted)
+        .await?;
+    let told = condition(&rollout, "Progressing");
+    ensure!(
+        told.contains("complaints"),
+        "the condition does not name the metric: {told}"
+    );
+    active.turns_to("v1").await.context("the way back")?;
+    let gone = |set: &Value| number(set, "/spec/replicas") == 0;
+    let what = "the aborted set to be scaled down";
+    stage
+        .until(name, &replica_sets(), &format!("web-{new}"), what, 30, gone)
+        .await?;
+    active.only("v1").context("active in the end")?;
+    roles(&stage, name, &[(&stable, "active")]).await
+}
+
+/// Waits until the living pods of each revision, by its hash, carry the label of their role, and there are no others.
+async fn roles(stage: &Stage, namespace: &str, wanted: &[(&str, &str)]) -> Result<()> {
+    let what = format!("the roles {wanted:?}");
+    eventually(&what, Duration::from_secs(30), || async {
+        let mut shown = BTreeSet::new();
+        for pod in stage.living_pods(namespace).await? {
+            let label = |key: &str| text(&pod, &format!("/metadata/labels/{key}"));
+            shown.insert((label("rollouts-pod-template-hash"), label("role")));
+        }
+        let wanted = wanted
+            .iter()
+            .map(|(hash, role)| ((*hash).to_owned(), (*role).to_owned()));
+        ensure!(shown == wanted.collect(), "{shown:?}");
+        Ok(())
+    })
+    .await
 }
 
 /// Promotes by itself after its time, and a set that still runs is gone back to at once.

@@ -1,4 +1,5 @@
-//! An AnalysisRun over HTTP: what it sends, what it shows of it, what it keeps, and how it is ended by hand.
+//! AnalysisRuns over HTTP: what they send, what they show of it, what they keep, how they are ended by hand; and how long a
+//! run lives.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -9,10 +10,11 @@ use anyhow::{Context as _, Result, ensure};
 use axum::Router;
 use axum::extract::State;
 use axum::http::HeaderMap;
+use kube::api::ApiResource;
 use serde_json::{Value, json};
 
 use super::Stage;
-use super::fixtures::rollout;
+use super::fixtures::{job_analysis, rollout};
 use super::watch::{analysis_runs, healthy, rollouts};
 use crate::cluster::Namespace;
 use crate::cluster::layout::NODE_ADDRESS;
@@ -98,6 +100,49 @@ pub(super) async fn over_http(stage: Arc<Stage>) -> Result<()> {
     )
     .await?;
     hidden(&stage, &namespace).await
+}
+
+/// A run with a time to live goes after it, and its Job with it; one without stays.
+pub(super) async fn expires(stage: Arc<Stage>) -> Result<()> {
+    let namespace = stage.cluster.namespace("ttl").await?;
+    let name = namespace.name();
+    let template = crate::cluster::parse(&job_analysis("once", &[("once", "exit 0")]))?;
+    let runs = [
+        ("short", json!({ "secondsAfterSuccess": 4 })),
+        ("kept", Value::Null),
+    ];
+    for (run, ttl) in &runs {
+        let mut spec = template[0]["spec"].clone();
+        spec["ttlStrategy"] = ttl.clone();
+        let object = json!({
+            "apiVersion": "argoproj.io/v1alpha1", "kind": "AnalysisRun", "metadata": { "name": run }, "spec": spec
+        });
+        namespace.apply_yaml(&object.to_string()).await?;
+    }
+    let over = |run: &Value| text(run, "/status/phase") == "Successful";
+    for (run, _) in &runs {
+        let what = format!("the run {run} to be over");
+        stage
+            .until(name, &analysis_runs(), run, &what, 60, over)
+            .await?;
+    }
+    let jobs = || kind("batch", "v1", "Job", "jobs");
+    let left = async |resource: ApiResource| {
+        let objects = stage.list(name, &resource).await?;
+        let names = objects.iter().map(|object| text(object, "/metadata/name"));
+        Ok::<_, anyhow::Error>(names.collect::<Vec<_>>())
+    };
+    ensure!(
+        left(jobs()).await?.len() == 2,
+        "each run has made a Job: {:?}",
+        left(jobs()).await?
+    );
+    eventually("the short run to go", Duration::from_secs(30), || async {
+        let (runs, made) = (left(analysis_runs()).await?, left(jobs()).await?);
+        ensure!(runs == ["kept"] && made.len() == 1, "{runs:?}, {made:?}");
+        Ok(())
+    })
+    .await
 }
 
 /// Waits for the run of a revision to have measured some times.

@@ -171,6 +171,11 @@ pub fn all() -> Vec<Scenario> {
             blue_green::automatic
         ),
         scenario!(
+            "blue-green: a failed post-promotion analysis turns back",
+            240,
+            blue_green::post_promotion_fails
+        ),
+        scenario!(
             "an experiment of two templates comes and goes",
             300,
             experiments::step
@@ -199,6 +204,16 @@ pub fn all() -> Vec<Scenario> {
             "a Deployment is taken over without a gap",
             300,
             workloads::deployment_is_taken_over
+        ),
+        scenario!(
+            "a Deployment shrinks pod by pod as its Rollout grows",
+            240,
+            workloads::deployment_shrinks_as_the_rollout_grows
+        ),
+        scenario!(
+            "a ReplicaSet and a PodTemplate say what pods are like",
+            300,
+            workloads::other_workloads
         ),
         scenario!(
             "a restart evicts pods one by one, as their budget allows",
@@ -260,6 +275,11 @@ pub fn all() -> Vec<Scenario> {
             "an analysis over HTTP hides its secret and ends by hand",
             300,
             measurements::over_http
+        ),
+        scenario!(
+            "a run goes when its time is over, with its Job",
+            120,
+            measurements::expires
         ),
         adoption(scenario!(
             "taken over from Argo Rollouts in every phase",

@@ -1,42 +1,53 @@
-//! Pod templates that come from a Deployment.
+//! Pod templates that come from a Deployment, a ReplicaSet or a PodTemplate.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
+use kube::api::ApiResource;
 use serde_json::{Value, json};
 
 use super::Stage;
 use super::canary::paused;
 use super::fixtures::rollout;
 use super::plugin::Plugin;
-use super::watch::{healthy, ready};
+use super::watch::{healthy, ready, replica_sets};
+use crate::cluster::Namespace;
 use crate::demo::stage::{kind, number, text};
 
-/// The Deployment serves until the Rollout does; then it is scaled down, and its template is the Rollout's.
-pub(super) async fn deployment_is_taken_over(stage: Arc<Stage>) -> Result<()> {
-    let namespace = stage.cluster.namespace("workload").await?;
+/// `deployments`.
+fn deployments() -> ApiResource {
+    kind("apps", "v1", "Deployment", "deployments")
+}
+
+/// A Rollout `web` of two pods whose template is that of another object.
+fn referring(workload: &Value) -> Value {
+    json!({
+        "apiVersion": "argoproj.io/v1alpha1", "kind": "Rollout", "metadata": { "name": "web" },
+        "spec": {
+            "replicas": 2, "selector": { "matchLabels": { "app": "web" } }, "workloadRef": workload,
+            "strategy": { "canary": { "steps": [{ "setWeight": 50 }, { "pause": {} }] } }
+        }
+    })
+}
+
+/// A Deployment of two pods becomes a Rollout that scales it down in one of the two ways. It serves until the Rollout does.
+async fn take_over(stage: &Stage, namespace: &Namespace, scale_down: &str) -> Result<()> {
     let name = namespace.name();
     let mut deployment = as_deployment(&rollout(2, "canary: {}"))?;
     deployment["metadata"]["name"] = json!("web-deployment");
     namespace.apply_yaml(&deployment.to_string()).await?;
     let available = |object: &Value| number(object, "/status/availableReplicas") == 2;
-    let deployments = kind("apps", "v1", "Deployment", "deployments");
     let what = "the Deployment to be available";
     stage
-        .until(name, &deployments, "web-deployment", what, 60, available)
+        .until(name, &deployments(), "web-deployment", what, 60, available)
         .await?;
-    let rollout = json!({
-        "apiVersion": "argoproj.io/v1alpha1", "kind": "Rollout", "metadata": { "name": "web" },
-        "spec": {
-            "replicas": 2, "selector": { "matchLabels": { "app": "web" } },
-            "workloadRef": {
-                "apiVersion": "apps/v1", "kind": "Deployment", "name": "web-deployment", "scaleDown": "onsuccess"
-            },
-            "strategy": { "canary": { "steps": [{ "setWeight": 50 }, { "pause": {} }] } }
-        }
+    let workload = json!({
+        "apiVersion": "apps/v1", "kind": "Deployment", "name": "web-deployment", "scaleDown": scale_down
     });
-    namespace.apply_yaml(&rollout.to_string()).await?;
+    namespace
+        .apply_yaml(&referring(&workload).to_string())
+        .await?;
     // Two pods are ready at every moment, whoever has them.
     let began = Instant::now();
     loop {
@@ -46,7 +57,7 @@ pub(super) async fn deployment_is_taken_over(stage: Arc<Stage>) -> Result<()> {
             serving >= 2,
             "only {serving} pods serve while it is taken over"
         );
-        let deployment = stage.get(name, &deployments, "web-deployment").await?;
+        let deployment = stage.get(name, &deployments(), "web-deployment").await?;
         if number(&deployment, "/spec/replicas") == 0 && pods.len() == 2 {
             break;
         }
@@ -61,6 +72,20 @@ pub(super) async fn deployment_is_taken_over(stage: Arc<Stage>) -> Result<()> {
     stage
         .rollout_until(name, "v1 to be healthy", 30, healthy)
         .await?;
+    Ok(())
+}
+
+/// Pod by pod, as pods of the Rollout become available.
+pub(super) async fn deployment_shrinks_as_the_rollout_grows(stage: Arc<Stage>) -> Result<()> {
+    let namespace = stage.cluster.namespace("progressively").await?;
+    take_over(&stage, &namespace, "progressively").await
+}
+
+/// When the Rollout is healthy; from then on updates are changes of the Deployment, whose size stays 0.
+pub(super) async fn deployment_is_taken_over(stage: Arc<Stage>) -> Result<()> {
+    let namespace = stage.cluster.namespace("workload").await?;
+    let name = namespace.name();
+    take_over(&stage, &namespace, "onsuccess").await?;
     // An update is a change of the Deployment, which is where the plugin makes it.
     let plugin = Plugin {
         stage: &stage,
@@ -83,7 +108,7 @@ pub(super) async fn deployment_is_taken_over(stage: Arc<Stage>) -> Result<()> {
         "{}",
         updated["status"]
     );
-    let deployment = stage.get(name, &deployments, "web-deployment").await?;
+    let deployment = stage.get(name, &deployments(), "web-deployment").await?;
     ensure!(
         number(&deployment, "/spec/replicas") == 0,
         "the Deployment came back: {}",
@@ -93,13 +118,65 @@ pub(super) async fn deployment_is_taken_over(stage: Arc<Stage>) -> Result<()> {
     let undone = stage
         .rollout_until(name, "the pause on the way back", 60, paused)
         .await?;
-    let deployment = stage.get(name, &deployments, "web-deployment").await?;
+    let deployment = stage.get(name, &deployments(), "web-deployment").await?;
     let image = &deployment["spec"]["template"]["spec"]["containers"][0]["image"];
     ensure!(
         *image == json!(format!("{}:v1", crate::product::images::DEMO_APP)),
         "undo left {image}: {}",
         undone["status"]
     );
+    Ok(())
+}
+
+/// A PodTemplate and a ReplicaSet without pods of its own: what changes in them is an update of the Rollout.
+pub(super) async fn other_workloads(stage: Arc<Stage>) -> Result<()> {
+    let deployment = as_deployment(&rollout(0, "canary: {}"))?;
+    let spec = &deployment["spec"];
+    let set = json!({
+        "apiVersion": "apps/v1", "kind": "ReplicaSet", "metadata": { "name": "web-source" }, "spec": spec
+    });
+    let template = json!({
+        "apiVersion": "v1", "kind": "PodTemplate", "metadata": { "name": "web-source" }, "template": spec["template"]
+    });
+    let templates = kind("", "v1", "PodTemplate", "podtemplates");
+    for (object, resource) in [(set, replica_sets()), (template, templates)] {
+        let (version, workload) = (text(&object, "/apiVersion"), text(&object, "/kind"));
+        let namespace = stage.cluster.namespace(&workload.to_lowercase()).await?;
+        let name = namespace.name();
+        namespace.apply_yaml(&object.to_string()).await?;
+        let reference = json!({ "apiVersion": version, "kind": workload, "name": "web-source" });
+        namespace
+            .apply_yaml(&referring(&reference).to_string())
+            .await?;
+        stage
+            .rollout_until(name, "v1 to be healthy", 90, healthy)
+            .await?;
+        let container =
+            json!({ "name": "web", "image": format!("{}:v2", crate::product::images::DEMO_APP) });
+        let template = json!({ "spec": { "containers": [container] } });
+        let patch = match workload.as_str() {
+            "PodTemplate" => json!({ "template": template }),
+            _ => json!({ "spec": { "template": template } }),
+        };
+        stage
+            .patch(name, &resource, "web-source", &patch)
+            .await
+            .with_context(|| format!("the change of the {workload}"))?;
+        stage
+            .rollout_until(name, "the pause of the update", 60, paused)
+            .await?;
+        stage.promote(name).await?;
+        stage
+            .rollout_until(name, "v2 to be healthy", 60, |rollout| {
+                healthy(rollout) && number(rollout, "/status/updatedReplicas") == 2
+            })
+            .await?;
+        let mut pods = stage.living_pods(name).await?.into_iter();
+        ensure!(
+            pods.all(|pod| text(&pod, "/spec/containers/0/image").ends_with(":v2")),
+            "pods of {workload} have another image than the {workload}"
+        );
+    }
     Ok(())
 }
 
