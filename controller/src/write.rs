@@ -95,7 +95,7 @@ impl Writer<'_> {
                     return Err(WriteError::Conflict(error));
                 };
                 let owned = Object::from_value(&existing).ok().filter(|found| {
-                    let owner = found.owner.as_ref().map(|owner| owner.uid.as_str());
+                    let owner = found.owner.as_ref().map(|owner| &*owner.uid);
                     owner == Some(&*self.work.uid) && hash(&existing) == hash(object)
                 });
                 let Some(owned) = owned else {

@@ -12,6 +12,7 @@ use tokio::sync::watch;
 
 use crate::kind::Kind;
 use crate::object::{Key, Object};
+use crate::text::Packer;
 
 /// How far a cache is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,6 +61,7 @@ pub type Subscriber = Box<dyn Fn(&Change<'_>) + Send + Sync>;
 pub struct Cache {
     kind: Kind,
     store: RwLock<Store>,
+    packer: Packer,
     subscribers: RwLock<Vec<Subscriber>>,
     state: watch::Sender<SyncState>,
 }
@@ -68,7 +70,7 @@ pub struct Cache {
 struct Store {
     objects: BTreeMap<Key, Arc<Object>>,
     /// Sorted lists, not sets: most owners have one object or two, and the smallest set takes 400 bytes.
-    by_owner: HashMap<Box<str>, Vec<Key>>,
+    by_owner: HashMap<Arc<str>, Vec<Key>>,
     /// Objects without a controlling owner; kept for kinds that owners adopt.
     without_owner: BTreeSet<Key>,
 }
@@ -80,6 +82,7 @@ impl Cache {
         Self {
             kind,
             store: RwLock::default(),
+            packer: Packer::default(),
             subscribers: RwLock::default(),
             state: watch::Sender::new(SyncState::Starting),
         }
@@ -192,6 +195,12 @@ impl Cache {
         self.len() == 0
     }
 
+    /// Makes an object small, as it should be before it is stored.
+    #[must_use]
+    pub fn packed(&self, object: Object) -> Object {
+        object.packed(&self.packer)
+    }
+
     /// Stores an object unless a newer version of it is stored; returns whether the store changed.
     pub fn apply(&self, object: Object) -> bool {
         let object = Arc::new(object);
@@ -277,7 +286,7 @@ impl Store {
         let previous = self.remove(&object.key);
         match &object.owner {
             Some(owner) => {
-                let keys = self.by_owner.entry(owner.uid.as_str().into());
+                let keys = self.by_owner.entry(Arc::clone(&owner.uid));
                 let keys = keys.or_insert_with(|| Vec::with_capacity(1));
                 if let Err(place) = keys.binary_search(&object.key) {
                     keys.insert(place, object.key.clone());
@@ -295,10 +304,10 @@ impl Store {
         let object = self.objects.remove(key)?;
         match &object.owner {
             Some(owner) => {
-                if let Some(keys) = self.by_owner.get_mut(owner.uid.as_str()) {
+                if let Some(keys) = self.by_owner.get_mut(&owner.uid) {
                     keys.retain(|owned| owned != key);
                     if keys.is_empty() {
-                        self.by_owner.remove(owner.uid.as_str());
+                        self.by_owner.remove(&owner.uid);
                     }
                 }
             }

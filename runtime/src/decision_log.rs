@@ -5,20 +5,21 @@
 //! for an hour still shows how it got there.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::object::Key;
+use crate::text::{Packer, Text};
 
 /// Decisions kept for one object.
 const PER_OBJECT: usize = 30;
-/// Decisions kept in total, some 500 bytes each; beyond that the oldest is dropped, whichever object it is about.
+/// Decisions kept in total, some 200 bytes each; beyond that the oldest is dropped, whichever object it is about.
 const IN_TOTAL: usize = 20_000;
 
 /// One decision, in the words for a person.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Decision {
     /// When it was made.
@@ -52,33 +53,64 @@ pub struct Entry {
 #[derive(Default)]
 pub struct DecisionLog {
     log: Mutex<Log>,
+    packer: Packer,
 }
 
 /// Kind and key of an object.
 type Id = (String, Key);
 
+/// An [`Entry`] as it is kept. Decisions are many and alike, so they are packed.
+struct Kept {
+    number: u64,
+    count: u64,
+    last: Timestamp,
+    decision: Text,
+}
+
+impl Kept {
+    fn decision(&self) -> Option<Decision> {
+        // The text was written by this module, so it can be read.
+        serde_json::from_slice(&self.decision.bytes()).ok()
+    }
+
+    fn entry(&self) -> Option<Entry> {
+        Some(Entry {
+            decision: self.decision()?,
+            count: self.count,
+            last: self.last,
+        })
+    }
+}
+
 #[derive(Default)]
 struct Log {
-    /// The entries of each object, oldest first, each with its number.
-    objects: BTreeMap<Id, VecDeque<(u64, Entry)>>,
+    /// The entries of each object, oldest first.
+    objects: BTreeMap<Arc<Id>, VecDeque<Kept>>,
     /// The object of each entry, by number: the first is the oldest of all.
-    order: BTreeMap<u64, Id>,
+    order: BTreeMap<u64, Arc<Id>>,
     next: u64,
 }
 
 impl Log {
-    fn push(&mut self, id: Id, entry: Entry) {
+    fn push(&mut self, id: Id, last: Timestamp, decision: Text) {
         let number = self.next;
         self.next += 1;
+        let known = self.objects.get_key_value(&id);
+        let id = known.map_or_else(|| Arc::new(id), |(id, _)| Arc::clone(id));
         // Of a large fleet most objects have one decision; unasked, the first one would make room for four.
-        let entries = self.objects.entry(id.clone());
+        let entries = self.objects.entry(Arc::clone(&id));
         let entries = entries.or_insert_with(|| VecDeque::with_capacity(1));
         if entries.len() == PER_OBJECT
-            && let Some((oldest, _)) = entries.pop_front()
+            && let Some(oldest) = entries.pop_front()
         {
-            self.order.remove(&oldest);
+            self.order.remove(&oldest.number);
         }
-        entries.push_back((number, entry));
+        entries.push_back(Kept {
+            number,
+            count: 1,
+            last,
+            decision,
+        });
         self.order.insert(number, id);
         if self.order.len() > IN_TOTAL
             && let Some((_, id)) = self.order.pop_first()
@@ -97,23 +129,21 @@ impl DecisionLog {
     pub fn record(&self, kind: &str, key: &Key, decision: Decision) {
         let mut log = self.lock();
         let id = (kind.to_owned(), key.clone());
-        if let Some((_, last)) = log.objects.get_mut(&id).and_then(VecDeque::back_mut)
-            && last.decision.reasons == decision.reasons
-            && last.decision.effects == decision.effects
-            && last.decision.outcome == decision.outcome
+        if let Some(last) = log.objects.get_mut(&id).and_then(VecDeque::back_mut)
+            && let Some(before) = last.decision()
+            && before.reasons == decision.reasons
+            && before.effects == decision.effects
+            && before.outcome == decision.outcome
         {
             last.count += 1;
             last.last = decision.at;
-            last.decision.wake_at = decision.wake_at;
-            last.decision.resource_version = decision.resource_version;
+            last.decision = self.packed(&Decision {
+                at: before.at,
+                ..decision
+            });
             return;
         }
-        let entry = Entry {
-            last: decision.at,
-            count: 1,
-            decision,
-        };
-        log.push(id, entry);
+        log.push(id, decision.at, self.packed(&decision));
     }
 
     /// The decisions about one object, oldest first.
@@ -122,16 +152,21 @@ impl DecisionLog {
         let id = (kind.to_owned(), key.clone());
         let log = self.lock();
         let entries = log.objects.get(&id).into_iter().flatten();
-        entries.map(|(_, entry)| entry.clone()).collect()
+        entries.filter_map(Kept::entry).collect()
     }
 
     /// Drops the decisions about an object that is gone.
     pub fn forget(&self, kind: &str, key: &Key) {
         let mut log = self.lock();
         let entries = log.objects.remove(&(kind.to_owned(), key.clone()));
-        for (number, _) in entries.into_iter().flatten() {
-            log.order.remove(&number);
+        for entry in entries.into_iter().flatten() {
+            log.order.remove(&entry.number);
         }
+    }
+
+    fn packed(&self, decision: &Decision) -> Text {
+        let text = serde_json::to_vec(decision).unwrap_or_default();
+        self.packer.pack(Text::Plain(text.into_boxed_slice()))
     }
 
     fn lock(&self) -> MutexGuard<'_, Log> {

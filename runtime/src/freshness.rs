@@ -136,7 +136,8 @@ impl Freshness {
             match api.get(expectation.cache.kind(), &expectation.target).await {
                 Ok(Some(value)) => match Object::from_value(&value) {
                     Ok(object) => {
-                        expectation.cache.apply(object);
+                        let cache = &expectation.cache;
+                        cache.apply(cache.packed(object));
                     }
                     Err(error) => {
                         tracing::warn!(%error, object = %expectation.target, "cannot be read")

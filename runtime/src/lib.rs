@@ -35,6 +35,7 @@ pub mod queue;
 pub mod series;
 pub mod shutdown;
 pub mod telemetry;
+mod text;
 pub mod throttle;
 pub mod watch;
 

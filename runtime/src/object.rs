@@ -1,8 +1,8 @@
 //! Objects as the caches keep them: identity in plain fields, everything else as compact JSON.
 //!
 //! A parsed JSON tree takes several times the memory of its text, and most objects are looked at seldom. So the text
-//! is kept, and parsed (some ten microseconds) when a decision needs the object. Lossless but for what the
-//! projection of the cache drops.
+//! is kept ([`crate::text`] makes it small), and parsed (some ten microseconds) when a decision needs the object. Lossless
+//! but for what the projection of the cache drops.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -11,6 +11,8 @@ use std::sync::Arc;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use sluice_crds::decode::DecodeError;
+
+use crate::text::{Packer, Text};
 
 /// Namespace and name of an object; the namespace is empty for objects of the cluster. Cheap to clone.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -45,18 +47,16 @@ impl fmt::Display for Key {
 /// The controlling owner of an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Owner {
-    /// `apiVersion`.
-    pub api_version: String,
     /// `kind`.
-    pub kind: String,
+    pub kind: Box<str>,
     /// `name`; the owner lives in the namespace of the object.
-    pub name: String,
+    pub name: Box<str>,
     /// `uid`.
-    pub uid: String,
+    pub uid: Arc<str>,
 }
 
 /// One observed object.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct Object {
     /// Namespace and name.
     pub key: Key,
@@ -70,7 +70,7 @@ pub struct Object {
     pub deleting: bool,
     /// The owner with `controller: true`.
     pub owner: Option<Owner>,
-    json: Box<[u8]>,
+    text: Text,
 }
 
 impl Object {
@@ -93,7 +93,7 @@ impl Object {
             .pointer("/metadata/namespace")
             .and_then(Value::as_str)
             .unwrap_or_default();
-        let json = serde_json::to_vec(value).map_err(|error| DecodeError {
+        let text = serde_json::to_vec(value).map_err(|error| DecodeError {
             field: ".".to_owned(),
             reason: error.to_string(),
         })?;
@@ -109,7 +109,7 @@ impl Object {
                 .pointer("/metadata/deletionTimestamp")
                 .is_some_and(|time| !time.is_null()),
             owner: owner(value),
-            json: json.into_boxed_slice(),
+            text: Text::Plain(text.into_boxed_slice()),
         })
     }
 
@@ -117,7 +117,7 @@ impl Object {
     #[must_use]
     pub fn value(&self) -> Value {
         // The text was written by this type, so it always parses.
-        serde_json::from_slice(&self.json).unwrap_or(Value::Null)
+        serde_json::from_slice(&self.text.bytes()).unwrap_or(Value::Null)
     }
 
     /// The object as a type of the API; the error names the field that does not fit.
@@ -125,17 +125,18 @@ impl Object {
     /// # Errors
     /// When a field has a wrong type or a required field is missing.
     pub fn decode<T: DeserializeOwned>(&self) -> Result<T, DecodeError> {
-        let mut reader = serde_json::Deserializer::from_slice(&self.json);
+        let text = self.text.bytes();
+        let mut reader = serde_json::Deserializer::from_slice(&text);
         serde_path_to_error::deserialize(&mut reader).map_err(|error| DecodeError {
             field: error.path().to_string(),
             reason: error.inner().to_string(),
         })
     }
 
-    /// Length of the text in bytes: what the object costs in memory, more or less.
-    #[must_use]
-    pub fn size(&self) -> usize {
-        self.json.len()
+    /// The same object with its text packed.
+    pub(crate) fn packed(mut self, packer: &Packer) -> Self {
+        self.text = packer.pack(self.text);
+        self
     }
 
     /// Whether this is at least as new as a version of the same object; see [`compare_versions`].
@@ -161,18 +162,11 @@ fn owner(value: &Value) -> Option<Owner> {
         .as_array()?
         .iter()
         .find(|owner| owner.get("controller").and_then(Value::as_bool) == Some(true))?;
-    let text = |key| {
-        owner
-            .get(key)
-            .and_then(Value::as_str)
-            .unwrap_or_default()
-            .to_owned()
-    };
+    let text = |key| owner.get(key).and_then(Value::as_str).unwrap_or_default();
     Some(Owner {
-        api_version: text("apiVersion"),
-        kind: text("kind"),
-        name: text("name"),
-        uid: text("uid"),
+        kind: text("kind").into(),
+        name: text("name").into(),
+        uid: text("uid").into(),
     })
 }
 
@@ -230,7 +224,7 @@ mod tests {
         assert_eq!(object.value(), value);
         assert_eq!(object.key.to_string(), "n/a");
         assert_eq!(object.generation, 3);
-        assert_eq!(object.owner.unwrap().uid, "ou");
+        assert_eq!(&*object.owner.unwrap().uid, "ou");
     }
 
     #[test]

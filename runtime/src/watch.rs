@@ -274,7 +274,7 @@ fn project(cache: &Cache, options: &WatchOptions, mut value: Value) -> Option<Ob
     }
     (options.projection)(&mut value);
     match Object::from_value(&value) {
-        Ok(object) => Some(object),
+        Ok(object) => Some(cache.packed(object)),
         Err(error) => {
             metrics::counter!("sluice_malformed_objects_total", "kind" => cache.kind().to_string())
                 .increment(1);

@@ -53,7 +53,11 @@ fn start(ctx: &Context, queue: &Queue<Key>) -> Arc<Cache> {
     let queue = queue.clone();
     let wake: sluice_runtime::cache::Subscriber = Box::new(move |change| {
         let object = change.object();
-        if let Some(owner) = object.owner.as_ref().filter(|it| it.kind == "AnalysisRun") {
+        if let Some(owner) = object
+            .owner
+            .as_ref()
+            .filter(|it| &*it.kind == "AnalysisRun")
+        {
             queue.add(Key::new(&object.key.namespace, &owner.name));
         }
     });

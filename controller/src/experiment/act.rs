@@ -44,7 +44,7 @@ pub(super) async fn act(
         );
     }
     let owner = observed.object.owner.as_ref();
-    if let Some(owner) = owner.filter(|owner| owner.kind == "Rollout") {
+    if let Some(owner) = owner.filter(|owner| &*owner.kind == "Rollout") {
         for event in &plan.rollout_events {
             let rollout = Involved {
                 kind: ROLLOUT.clone(),

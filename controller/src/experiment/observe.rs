@@ -81,7 +81,7 @@ fn wake_owner(queue: &Queue<Key>) -> Subscriber {
     Box::new(move |change| {
         let wake = |object: &Object| {
             let owner = object.owner.as_ref();
-            if let Some(owner) = owner.filter(|owner| owner.kind == "Experiment") {
+            if let Some(owner) = owner.filter(|owner| &*owner.kind == "Experiment") {
                 queue.add(Key::new(&object.key.namespace, &owner.name));
             }
         };
@@ -237,7 +237,7 @@ fn routed(watches: &Watches, object: &Object) -> BTreeSet<String> {
     let owner = object
         .owner
         .as_ref()
-        .filter(|owner| owner.kind == "Rollout");
+        .filter(|owner| &*owner.kind == "Rollout");
     let rollout = owner
         .map(|owner| Key::new(&object.key.namespace, &owner.name))
         .and_then(|key| watches.rollouts.get(&key))

@@ -147,7 +147,7 @@ fn wake_owner(
     let adopters = adopters.cloned();
     Box::new(move |change| {
         let wake = |object: &Object| match &object.owner {
-            Some(owner) if owner.kind == "Rollout" => {
+            Some(owner) if &*owner.kind == "Rollout" => {
                 let key = Key::new(&object.key.namespace, &owner.name);
                 if first(change) {
                     queue.add_first(key);
