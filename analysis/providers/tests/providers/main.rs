@@ -6,6 +6,7 @@
     reason = "helpers of tests fail as tests do, and clippy knows the tests only"
 )]
 
+mod aws;
 mod backends;
 mod guard;
 mod prometheus;
