@@ -14,6 +14,7 @@ mod datadog;
 mod graphite;
 pub mod http;
 mod influxdb;
+mod kayenta;
 mod new_relic;
 pub mod prometheus;
 mod provider;

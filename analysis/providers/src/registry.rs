@@ -14,6 +14,7 @@ use crate::datadog::Datadog;
 use crate::graphite::Graphite;
 use crate::http::{Clients, Failure};
 use crate::influxdb::InfluxDb;
+use crate::kayenta::Kayenta;
 use crate::new_relic::NewRelic;
 use crate::prometheus::Prometheus;
 use crate::provider::{Provider, RunIdentity, Task};
@@ -55,6 +56,7 @@ impl Registry {
         registry.register(Arc::new(Datadog(Arc::clone(&clients))));
         registry.register(Arc::new(Graphite(Arc::clone(&clients))));
         registry.register(Arc::new(InfluxDb(Arc::clone(&clients))));
+        registry.register(Arc::new(Kayenta(Arc::clone(&clients))));
         registry.register(Arc::new(NewRelic(Arc::clone(&clients))));
         registry.register(Arc::new(SkyWalking(Arc::clone(&clients))));
         registry.register(Arc::new(Wavefront(clients)));

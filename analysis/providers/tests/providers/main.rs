@@ -9,6 +9,7 @@
 mod aws;
 mod backends;
 mod guard;
+mod kayenta;
 mod prometheus;
 mod sign_in;
 mod support;
