@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use clap::{Arg, ArgAction, Args as _, Command, FromArgMatches, Parser};
-use sluice_analysis_providers::http::AwsKeys;
+use sluice_analysis_providers::AwsEnvironment;
 use sluice_runtime::lease::Timing;
 use sluice_runtime::telemetry::LogFormat;
 
@@ -269,10 +269,7 @@ impl Args {
             providers: sluice_analysis_providers::Settings {
                 prometheus_address: self.prometheus_address.clone(),
                 allow_link_local: self.allow_link_local_metrics,
-                aws: aws_keys(variable),
-                aws_region: set(variable, "AWS_REGION").or(set(variable, "AWS_DEFAULT_REGION")),
-                aws_endpoint: set(variable, "AWS_ENDPOINT_URL_CLOUDWATCH")
-                    .or(set(variable, "AWS_ENDPOINT_URL")),
+                aws: AwsEnvironment::read(variable),
             },
             applications: self.applications.clone(),
         })
@@ -281,20 +278,6 @@ impl Args {
 
 fn variable(key: &str) -> Option<String> {
     std::env::var(key).ok()
-}
-
-/// A variable of the environment that is not empty.
-fn set(variable: impl Fn(&str) -> Option<String>, key: &str) -> Option<String> {
-    variable(key).filter(|value| !value.is_empty())
-}
-
-/// Keys for metrics that are signed for AWS, from the usual places of the environment.
-fn aws_keys(variable: impl Fn(&str) -> Option<String>) -> Option<AwsKeys> {
-    Some(AwsKeys {
-        access_key: set(&variable, "AWS_ACCESS_KEY_ID")?,
-        secret_key: set(&variable, "AWS_SECRET_ACCESS_KEY")?,
-        session_token: set(&variable, "AWS_SESSION_TOKEN"),
-    })
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
@@ -353,23 +336,6 @@ mod tests {
         assert!(config.leader_elect && config.watched_namespace.is_none());
         assert_eq!(config.timing, Timing::default());
         assert!(given(&[]).without_effect.is_empty());
-    }
-
-    #[test]
-    fn keys_for_aws_are_taken_when_both_are_there() {
-        let with = |keys: &'static [&'static str]| {
-            aws_keys(|key| keys.contains(&key).then(|| key.to_lowercase()))
-        };
-        assert_eq!(with(&["AWS_ACCESS_KEY_ID"]), None);
-        let keys = with(&[
-            "AWS_ACCESS_KEY_ID",
-            "AWS_SECRET_ACCESS_KEY",
-            "AWS_SESSION_TOKEN",
-        ]);
-        assert_eq!(
-            keys.unwrap().session_token.as_deref(),
-            Some("aws_session_token")
-        );
     }
 
     /// argo-rollouts#4768: controllers of different instances took the same Lease, and only one of them worked.

@@ -7,8 +7,8 @@ use std::time::Duration;
 use reqwest::{RequestBuilder, Url};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value as Json};
-use sluice_analysis::Outcome;
 use sluice_analysis::expression::{NumberText, Value};
+use sluice_analysis::{Outcome, SecretValues};
 use sluice_crds::duration;
 
 use crate::http::{self, Clients, Failure, Trust, address, origin};
@@ -84,6 +84,8 @@ pub(crate) struct Server {
     who: &'static str,
     pub(crate) client: reqwest::Client,
     pub(crate) base: Url,
+    /// What no message may show although the server may repeat it.
+    secrets: SecretValues,
 }
 
 impl Server {
@@ -97,7 +99,13 @@ impl Server {
             who,
             base: address(field, text, clients.allow_link_local)?,
             client: clients.get(&Trust::System)?,
+            secrets: SecretValues::new(),
         })
+    }
+
+    /// The same; what is secret is not shown where the server repeats it.
+    pub(crate) fn hiding(self, secrets: SecretValues) -> Self {
+        Self { secrets, ..self }
     }
 
     /// An address below the base, which may have a path of its own.
@@ -119,7 +127,9 @@ impl Server {
         if answer.status.is_success() {
             return Ok(answer.body);
         }
-        let body: String = String::from_utf8_lossy(&answer.body)
+        let body: String = self
+            .secrets
+            .redact(&String::from_utf8_lossy(&answer.body))
             .chars()
             .take(SHOWN)
             .collect();

@@ -1,9 +1,8 @@
 //! CloudWatch: `GetMetricData` over the last `interval`, in AWS' JSON protocol. `result` is the list of `MetricDataResults`,
 //! with the names of AWS (`result[0].Values`); the value that is shown is the list of their numbers.
 //!
-//! Keys and region come from the controller's environment, as for other clients of AWS: `AWS_ACCESS_KEY_ID`,
-//! `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`, `AWS_REGION`, `AWS_ENDPOINT_URL`. Keys that would have to be asked of AWS
-//! first (roles, the machine's) are not used.
+//! Keys are those of the controller (see `crate::aws`), the region is `AWS_REGION`, and the address that of the region unless
+//! `AWS_ENDPOINT_URL_CLOUDWATCH` or `AWS_ENDPOINT_URL` says something else.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,8 +14,9 @@ use serde_json::{Map, Value as Json, json};
 use sluice_analysis::Outcome;
 use sluice_analysis::expression::{NumberText, Value};
 
+use crate::aws::{Identity, Signer, region_name};
 use crate::backend::{Server, period, settings};
-use crate::http::{Clients, Credentials, Failure, Signer};
+use crate::http::{Clients, Credentials, Failure, Trust};
 use crate::provider::{Measuring, Provider, Task};
 
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -24,13 +24,7 @@ const INTERVAL: Duration = Duration::from_secs(300);
 
 /// The backend.
 #[derive(Debug)]
-pub(crate) struct CloudWatch {
-    pub(crate) clients: Arc<Clients>,
-    /// `AWS_REGION`.
-    pub(crate) region: Option<String>,
-    /// `AWS_ENDPOINT_URL`: another address than that of the region.
-    pub(crate) endpoint: Option<String>,
-}
+pub(crate) struct CloudWatch(pub(crate) Arc<Clients>);
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
@@ -154,7 +148,7 @@ impl CloudWatch {
         let body = json!({
             "StartTime": start.as_second(), "EndTime": task.now.as_second(), "MetricDataQueries": queries,
         });
-        let (signer, server) = self.server(task.now)?;
+        let (signer, server) = self.server(task.now).await?;
         let request = server
             .client
             .post(server.base.clone())
@@ -170,27 +164,24 @@ impl CloudWatch {
     }
 
     /// Who signs, and for which server.
-    fn server(&self, now: Timestamp) -> Result<(Signer, Server), Failure> {
-        let missing = |what: &str| {
-            Failure::permanent(format!(
-                "cloudWatch: the controller's environment has no {what}"
-            ))
-        };
-        let keys = self.clients.aws.clone();
+    async fn server(&self, now: Timestamp) -> Result<(Signer, Server), Failure> {
+        let Self(clients) = self;
+        let environment = &clients.aws.environment;
+        let region = environment.region().ok_or_else(|| {
+            Failure::permanent("cloudWatch: the controller's environment has no AWS_REGION")
+        })?;
+        let (field, address) =
+            environment.endpoint("monitoring", "AWS_ENDPOINT_URL_CLOUDWATCH", region);
+        let server = Server::new("CloudWatch", clients, field, &address)?;
+        let client = clients.get(&Trust::System)?;
+        let keys = clients.aws.keys(&client, &Identity::default(), now).await;
         let signer = Signer {
-            keys: keys.ok_or_else(|| missing("AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"))?,
-            region: self.region.clone().ok_or_else(|| missing("AWS_REGION"))?,
+            keys: keys.map_err(|failure| failure.within("cloudWatch"))?,
+            region: region_name("AWS_REGION", region)?.to_owned(),
             service: "monitoring",
             now,
         };
-        let domain = if signer.region.starts_with("cn-") {
-            "amazonaws.com.cn"
-        } else {
-            "amazonaws.com"
-        };
-        let regional = format!("https://monitoring.{}.{domain}", signer.region);
-        let address = self.endpoint.as_ref().unwrap_or(&regional);
-        let server = Server::new("CloudWatch", &self.clients, "AWS_ENDPOINT_URL", address)?;
+        let server = server.hiding(signer.keys.secrets());
         Ok((signer, server))
     }
 }

@@ -7,12 +7,14 @@
 //! What a backend is told to connect to is written by whoever may write templates, so addresses of the link and of
 //! cloud metadata services are refused (see [`http::guard`]), answers are bounded, and redirects stay on their host.
 
+mod aws;
 mod backend;
 mod cloud_watch;
 mod datadog;
 mod graphite;
 pub mod http;
 mod influxdb;
+mod kayenta;
 mod new_relic;
 pub mod prometheus;
 mod provider;
@@ -21,6 +23,7 @@ mod skywalking;
 mod wavefront;
 pub mod web;
 
+pub use aws::AwsEnvironment;
 pub use backend::{Credentials, CredentialsRef};
 pub use provider::{Measuring, Provider, RunIdentity, Task};
 pub use registry::{Registry, Settings};

@@ -7,12 +7,14 @@ use jiff::Timestamp;
 use sluice_analysis::{CancelRequest, MeasureRequest, Outcome, SecretValues};
 use sluice_crds::analysis::Metric;
 
+use crate::aws::AwsEnvironment;
 use crate::backend::{Credentials, CredentialsRef};
 use crate::cloud_watch::CloudWatch;
 use crate::datadog::Datadog;
 use crate::graphite::Graphite;
-use crate::http::{AwsKeys, Clients, Failure};
+use crate::http::{Clients, Failure};
 use crate::influxdb::InfluxDb;
+use crate::kayenta::Kayenta;
 use crate::new_relic::NewRelic;
 use crate::prometheus::Prometheus;
 use crate::provider::{Provider, RunIdentity, Task};
@@ -27,12 +29,8 @@ pub struct Settings {
     pub prometheus_address: Option<String>,
     /// Let metrics reach link-local addresses, cloud metadata services among them. Default: no.
     pub allow_link_local: bool,
-    /// Keys for requests that are signed for AWS.
-    pub aws: Option<AwsKeys>,
-    /// Region whose CloudWatch is asked (`AWS_REGION`).
-    pub aws_region: Option<String>,
-    /// Address of CloudWatch when it is not that of the region (`AWS_ENDPOINT_URL`).
-    pub aws_endpoint: Option<String>,
+    /// Where keys for AWS are, whose region CloudWatch is asked in, and other addresses than those of AWS.
+    pub aws: AwsEnvironment,
 }
 
 /// The backends that are built in.
@@ -54,14 +52,11 @@ impl Registry {
             settings.prometheus_address.clone(),
         )));
         registry.register(Arc::new(Web::new(Arc::clone(&clients))));
-        registry.register(Arc::new(CloudWatch {
-            clients: Arc::clone(&clients),
-            region: settings.aws_region.clone(),
-            endpoint: settings.aws_endpoint.clone(),
-        }));
+        registry.register(Arc::new(CloudWatch(Arc::clone(&clients))));
         registry.register(Arc::new(Datadog(Arc::clone(&clients))));
         registry.register(Arc::new(Graphite(Arc::clone(&clients))));
         registry.register(Arc::new(InfluxDb(Arc::clone(&clients))));
+        registry.register(Arc::new(Kayenta(Arc::clone(&clients))));
         registry.register(Arc::new(NewRelic(Arc::clone(&clients))));
         registry.register(Arc::new(SkyWalking(Arc::clone(&clients))));
         registry.register(Arc::new(Wavefront(clients)));

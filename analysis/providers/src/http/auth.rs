@@ -6,14 +6,15 @@ use std::time::Duration;
 use jiff::Timestamp;
 use reqwest::{Client, RequestBuilder, Url};
 use serde::Deserialize;
+use sluice_analysis::SecretValues;
 use sluice_crds::analysis::{Authentication, OAuth2, Sigv4};
 
-use super::sigv4::Signer;
-use super::{Clients, Failure, address, origin, send};
+use super::{Clients, Failure, Trust, address, origin, send};
+use crate::aws::{Identity, Role, Signer, region_name};
 
 /// What a request is signed in with.
 #[derive(Clone, PartialEq, Eq)]
-pub enum Credentials {
+pub(crate) enum Credentials {
     /// Nothing.
     None,
     /// User and password.
@@ -37,6 +38,15 @@ impl fmt::Debug for Credentials {
 }
 
 impl Credentials {
+    /// What no message may show although the server may repeat it. User, password and token are in the metric, or were
+    /// made for one request.
+    pub(crate) fn secrets(&self) -> Option<SecretValues> {
+        match self {
+            Self::Signature(signer) => Some(signer.keys.secrets()),
+            _ => None,
+        }
+    }
+
     /// Signs a request in, whose address and body are final.
     pub(crate) fn apply(&self, request: RequestBuilder) -> Result<RequestBuilder, Failure> {
         Ok(match self {
@@ -57,38 +67,32 @@ impl Credentials {
 }
 
 /// The signer for a metric that asks for one.
-fn signer(
-    clients: &Clients,
-    authentication: &Authentication,
-    now: Timestamp,
-) -> Result<Option<Signer>, Failure> {
-    let sigv4 = authentication.sigv4.as_ref();
-    let Some(sigv4) = sigv4.filter(|sigv4| **sigv4 != Sigv4::default()) else {
-        return Ok(None);
-    };
+async fn signer(clients: &Clients, sigv4: &Sigv4, now: Timestamp) -> Result<Signer, Failure> {
+    const FIELD: &str = "authentication.sigv4.region";
     let set = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
-    for (field, given) in [("profile", &sigv4.profile), ("roleArn", &sigv4.role_arn)] {
-        if set(given).is_some() {
-            return Err(Failure::permanent(format!(
-                "authentication.sigv4.{field}: this controller signs with the keys of its environment only: remove the \
-                 field, or put a signing proxy before the workspace and name its address"
-            )));
-        }
-    }
     let region = set(&sigv4.region)
-        .ok_or_else(|| Failure::permanent("authentication.sigv4.region is needed"))?;
-    let keys = clients.aws.clone().ok_or_else(|| {
-        Failure::permanent(
-            "authentication.sigv4: the controller has no keys: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in its \
-             environment",
-        )
-    })?;
-    Ok(Some(Signer {
-        keys,
+        .or_else(|| clients.aws.environment.region().map(str::to_owned))
+        .ok_or_else(|| {
+            Failure::permanent(format!(
+                "{FIELD} is needed, since the controller's environment has no AWS_REGION"
+            ))
+        })?;
+    region_name(FIELD, &region)?;
+    let who = Identity {
+        profile: set(&sigv4.profile),
+        role: set(&sigv4.role_arn).map(|arn| Role {
+            arn,
+            region: region.clone(),
+        }),
+    };
+    let client = clients.get(&Trust::System)?;
+    let keys = clients.aws.keys(&client, &who, now).await;
+    Ok(Signer {
+        keys: keys.map_err(|failure| failure.within("authentication.sigv4"))?,
         region,
         service: "aps",
         now,
-    }))
+    })
 }
 
 /// Gets the credentials that a metric asks for; for OAuth 2 that is a request of its own.
@@ -102,7 +106,10 @@ pub(crate) async fn authorize(
     let Some(authentication) = authentication else {
         return Ok(Credentials::None);
     };
-    let signer = signer(clients, authentication, now)?;
+    let sigv4 = authentication
+        .sigv4
+        .as_ref()
+        .filter(|sigv4| **sigv4 != Sigv4::default());
     let basic = authentication
         .basic_auth
         .as_ref()
@@ -113,7 +120,7 @@ pub(crate) async fn authorize(
             .as_deref()
             .is_some_and(|token_url| !token_url.is_empty())
     });
-    if [basic.is_some(), oauth2.is_some(), signer.is_some()]
+    if [basic.is_some(), oauth2.is_some(), sigv4.is_some()]
         .iter()
         .filter(|given| **given)
         .count()
@@ -123,7 +130,8 @@ pub(crate) async fn authorize(
             "authentication: basicAuth, oauth2 and sigv4 exclude each other",
         ));
     }
-    if let Some(signer) = signer {
+    if let Some(sigv4) = sigv4 {
+        let signer = signer(clients, sigv4, now).await?;
         return Ok(Credentials::Signature(Box::new(signer)));
     }
     match (basic, oauth2) {

@@ -9,7 +9,7 @@ use reqwest::{Certificate, Client, ClientBuilder};
 
 use super::Failure;
 use super::guard::{self, GuardedResolver};
-use super::sigv4::AwsKeys;
+use crate::aws::{Aws, AwsEnvironment};
 
 /// Whom to trust with TLS.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -44,7 +44,7 @@ const CONNECT: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub struct Clients {
     pub(crate) allow_link_local: bool,
-    pub(crate) aws: Option<AwsKeys>,
+    pub(crate) aws: Aws,
     kept: Mutex<BTreeMap<Trust, Client>>,
 }
 
@@ -56,15 +56,18 @@ impl Clients {
         let _ = rustls::crypto::ring::default_provider().install_default();
         Self {
             allow_link_local,
-            aws: None,
+            aws: Aws::default(),
             kept: Mutex::new(BTreeMap::new()),
         }
     }
 
-    /// The same, with keys to sign requests for AWS.
+    /// The same, with an environment that says where keys for AWS are.
     #[must_use]
-    pub fn with_aws(self, aws: Option<AwsKeys>) -> Self {
-        Self { aws, ..self }
+    pub fn with_aws(self, environment: AwsEnvironment) -> Self {
+        Self {
+            aws: Aws::new(environment),
+            ..self
+        }
     }
 
     /// A client with that trust.

@@ -31,6 +31,14 @@ impl Failure {
         }
     }
 
+    /// The same, with what it is about in front.
+    pub(crate) fn within(self, field: &str) -> Self {
+        Self {
+            message: format!("{field}: {}", self.message),
+            ..self
+        }
+    }
+
     /// A request that did not get through. The address is shown up to its host, since the rest may hold secrets.
     pub(crate) fn of_request(who: &str, origin: &str, error: reqwest::Error) -> Self {
         let error = error.without_url();

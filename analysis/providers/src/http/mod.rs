@@ -5,14 +5,10 @@ mod auth;
 mod client;
 mod failure;
 pub mod guard;
-mod sigv4;
 
-pub use auth::Credentials;
-pub(crate) use auth::authorize;
+pub(crate) use auth::{Credentials, authorize};
 pub use client::{Clients, Trust};
 pub use failure::Failure;
-pub use sigv4::AwsKeys;
-pub(crate) use sigv4::Signer;
 
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{RequestBuilder, Response, StatusCode, Url};
@@ -25,6 +21,21 @@ pub const MOST_BYTES: usize = 10 * 1024 * 1024;
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) body: Vec<u8>,
+}
+
+impl Answer {
+    /// The same without the secrets of whoever asked, if it explains why there is nothing.
+    pub(crate) fn hiding(self, credentials: &Credentials) -> Self {
+        match credentials.secrets() {
+            Some(secrets) if !self.status.is_success() => Self {
+                body: secrets
+                    .redact(&String::from_utf8_lossy(&self.body))
+                    .into_bytes(),
+                ..self
+            },
+            _ => self,
+        }
+    }
 }
 
 /// Sends a request and reads the answer, up to [`MOST_BYTES`].

@@ -75,7 +75,7 @@ impl Prometheus {
             .await?,
             client,
         };
-        let answer = request.send().await?;
+        let answer = request.send().await?.hiding(&request.credentials);
         let parsed = answer::parse(&answer.body, answer.status)?;
         let mut metadata = BTreeMap::new();
         if !parsed.warnings.is_empty() {

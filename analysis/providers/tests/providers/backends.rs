@@ -3,8 +3,9 @@
 use serde_json::{Value as Json, json as value};
 use sluice_analysis::expression::Value;
 use sluice_analysis::{MeasureRequest, Outcome, SecretValues};
-use sluice_analysis_providers::http::AwsKeys;
-use sluice_analysis_providers::{Credentials, CredentialsRef, Registry, RunIdentity, Settings};
+use sluice_analysis_providers::{
+    AwsEnvironment, Credentials, CredentialsRef, Registry, RunIdentity, Settings,
+};
 use sluice_crds::analysis::Metric;
 
 use super::support::{Server, failed, json, shown, status};
@@ -432,13 +433,13 @@ async fn cloud_watch(server: &Server, settings: Json) -> Outcome {
         secrets: Vec::new(),
     };
     let settings = Settings {
-        aws: Some(AwsKeys {
-            access_key: "AKID".to_owned(),
-            secret_key: "SECRET".to_owned(),
-            session_token: None,
+        aws: AwsEnvironment::read(|name| match name {
+            "AWS_ACCESS_KEY_ID" => Some("AKID".to_owned()),
+            "AWS_SECRET_ACCESS_KEY" => Some("SECRET".to_owned()),
+            "AWS_REGION" => Some("eu-central-1".to_owned()),
+            "AWS_ENDPOINT_URL_CLOUDWATCH" => Some(server.address.clone()),
+            _ => None,
         }),
-        aws_region: Some("eu-central-1".to_owned()),
-        aws_endpoint: Some(server.address.clone()),
         ..Settings::default()
     };
     Registry::new(&settings)
@@ -528,5 +529,5 @@ async fn cloud_watch_says_which_setting_is_wrong() {
     let outcome = cloud_watch(&server, value!({ "metricDataQueries": [] })).await;
     assert!(failed(&outcome).0.contains("shorter interval"));
     let outcome = measure(value!({ "cloudWatch": {} }), &[]).await;
-    assert!(failed(&outcome).0.contains("AWS_ACCESS_KEY_ID"));
+    assert!(failed(&outcome).0.ends_with("has no AWS_REGION"));
 }

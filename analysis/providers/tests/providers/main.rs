@@ -6,8 +6,10 @@
     reason = "helpers of tests fail as tests do, and clippy knows the tests only"
 )]
 
+mod aws;
 mod backends;
 mod guard;
+mod kayenta;
 mod prometheus;
 mod sign_in;
 mod support;

@@ -1,11 +1,10 @@
 //! Signing in.
 
 use sluice_analysis::{MeasureRequest, SecretArgument, SecretValues};
-use sluice_analysis_providers::http::AwsKeys;
 use sluice_analysis_providers::{Registry, RunIdentity, Settings};
 use sluice_crds::analysis::{Authentication, BasicAuth, OAuth2, SecretKeyRef, Sigv4};
 
-use super::support::{Server, failed, json, measure, measure_with, prometheus, shown, status, web};
+use super::support::{Server, failed, json, measure, prometheus, shown, status, web};
 
 const SCALAR: &str = r#"{"status":"success","data":{"resultType":"scalar","result":[1,"1"]}}"#;
 
@@ -132,76 +131,19 @@ async fn a_token_that_is_not_given_is_an_error_without_the_secret() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_signed_is_refused() {
+async fn there_is_one_way_to_sign_in() {
     let mut both = basic("a", "b");
     both.oauth2 = oauth2("http://127.0.0.1:1/".to_owned()).oauth2;
-    let sigv4 = Authentication {
-        sigv4: Some(Sigv4 {
-            region: Some("eu-west-1".to_owned()),
-            ..Sigv4::default()
-        }),
-        ..Authentication::default()
-    };
-    for (authentication, expected) in [
-        (both, "exclude each other"),
-        (sigv4, "authentication.sigv4: the controller has no keys"),
-        (
-            Authentication {
-                sigv4: Some(Sigv4 {
-                    role_arn: Some("arn".to_owned()),
-                    ..Sigv4::default()
-                }),
-                ..Authentication::default()
-            },
-            "authentication.sigv4.roleArn: this controller signs with the keys",
-        ),
-    ] {
-        let outcome = measure(prometheus("http://127.0.0.1:1", |prometheus| {
-            prometheus.authentication = Some(authentication);
-        }))
-        .await;
-        let (message, transient) = failed(&outcome);
-        assert!(message.contains(expected) && !transient, "{message}");
-    }
-}
-
-#[tokio::test]
-async fn a_query_is_signed_for_aws_over_its_body() {
-    let server = Server::new(|_| json(SCALAR)).await;
-    let settings = Settings {
-        aws: Some(AwsKeys {
-            access_key: "AKID".to_owned(),
-            secret_key: "secret".to_owned(),
-            session_token: Some("lent".to_owned()),
-        }),
-        ..Settings::default()
-    };
-    let outcome = measure_with(
-        &settings,
-        prometheus(&server.address, |prometheus| {
-            prometheus.authentication = Some(Authentication {
-                sigv4: Some(Sigv4 {
-                    region: Some("eu-west-1".to_owned()),
-                    ..Sigv4::default()
-                }),
-                ..Authentication::default()
-            });
-        }),
-    )
+    both.sigv4 = Some(Sigv4 {
+        region: Some("eu-west-1".to_owned()),
+        ..Sigv4::default()
+    });
+    let outcome = measure(prometheus("http://127.0.0.1:1", |prometheus| {
+        prometheus.authentication = Some(both);
+    }))
     .await;
-    assert_eq!(shown(&outcome), "1");
-    let asked = &server.asked()[0];
-    assert_eq!(asked.headers["x-amz-date"], "20260817T100000Z");
-    assert_eq!(asked.headers["x-amz-security-token"], "lent");
-    let authorization = &asked.headers["authorization"];
-    assert!(
-        authorization.starts_with(
-            "AWS4-HMAC-SHA256 Credential=AKID/20260817/eu-west-1/aps/aws4_request, \
-             SignedHeaders=host;x-amz-date;x-amz-security-token, Signature="
-        ),
-        "{authorization}"
-    );
-    assert!(asked.form("query").is_some());
+    let expected = "authentication: basicAuth, oauth2 and sigv4 exclude each other";
+    assert_eq!(failed(&outcome), (expected, false));
 }
 
 #[tokio::test]

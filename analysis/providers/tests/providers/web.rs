@@ -124,13 +124,6 @@ async fn a_backend_that_is_not_built_in_is_named() {
     for (metric, expected) in [
         (
             provider(MetricProvider {
-                kayenta: settings(),
-                ..MetricProvider::default()
-            }),
-            "metric provider kayenta is not built",
-        ),
-        (
-            provider(MetricProvider {
                 plugin: Some(
                     [("acme/judge".to_owned(), value!({}))]
                         .into_iter()

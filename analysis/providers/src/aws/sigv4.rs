@@ -1,37 +1,15 @@
-//! AWS Signature Version 4, for Amazon Managed Service for Prometheus.
-//!
-//! Keys come from the controller's environment; a role or a profile would need a request to AWS before each query, and is
-//! refused by name.
-
-use std::fmt;
+//! AWS Signature Version 4.
 
 use jiff::Timestamp;
 use reqwest::{Request, Url};
 use ring::{digest, hmac};
 
-use super::Failure;
-
-/// Keys of an AWS account.
-#[derive(Clone, PartialEq, Eq)]
-pub struct AwsKeys {
-    /// `AWS_ACCESS_KEY_ID`.
-    pub access_key: String,
-    /// `AWS_SECRET_ACCESS_KEY`.
-    pub secret_key: String,
-    /// `AWS_SESSION_TOKEN`, for keys that are lent.
-    pub session_token: Option<String>,
-}
-
-/// Shows nothing but that there are keys.
-impl fmt::Debug for AwsKeys {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("AwsKeys(*****)")
-    }
-}
+use super::AwsKeys;
+use crate::http::Failure;
 
 /// What a request is signed with.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Signer {
+pub(crate) struct Signer {
     pub(crate) keys: AwsKeys,
     pub(crate) region: String,
     pub(crate) service: &'static str,
@@ -54,7 +32,9 @@ impl Signer {
         );
         let mut add = |name: &'static str, text: &str| {
             let mut value = text.parse::<reqwest::header::HeaderValue>().map_err(|_| {
-                Failure::permanent(format!("authentication.sigv4: {name} is no header value"))
+                Failure::permanent(format!(
+                    "AWS keys: they cannot be written into the header {name}"
+                ))
             })?;
             value.set_sensitive(true);
             request.headers_mut().insert(name, value);
