@@ -25,6 +25,8 @@
 //! | what is said about it | `conditions`, `phase`, `counts`, `duration` |
 //! | what must never happen | `invariants` |
 //!
+//! Services that a Rollout leaves behind when it is deleted are let go in [`gone`].
+//!
 //! Experiments are a machine of their own, in [`experiment`].
 
 mod abort;
@@ -41,6 +43,7 @@ mod duration;
 mod equality;
 pub mod experiment;
 mod experiment_step;
+pub mod gone;
 pub mod hash;
 mod history;
 mod invalid;
