@@ -15,7 +15,7 @@
 //!
 //! | question | file |
 //! |---|---|
-//! | which ReplicaSet is which; making the new one | `revision`, `equality`, `hash` |
+//! | which ReplicaSet is which; making the new one | `revision`, `equality`, `hash`; `ping_pong` |
 //! | what every part of a decision looks at; what it writes into | `seen`, `draft` |
 //! | a new update begins; orders of people; giving up; stuck | `update`, `abort`, `deadline`, `invalid` |
 //! | how far the update is | `steps`, `pause`, `plugin`, `analysis` (with `run`, `arguments`), `experiment_step`, `promote`; `blue_green::gate` |
@@ -53,6 +53,7 @@ mod metadata;
 mod names;
 mod pause;
 mod phase;
+mod ping_pong;
 pub mod plan;
 pub mod plugin;
 mod promote;
