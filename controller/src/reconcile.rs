@@ -126,6 +126,11 @@ pub(crate) trait Reconcile: Send + Sync + Sized + 'static {
 
     /// Drops what the loop itself remembers of an object that is gone or on its way out.
     fn forget(&self, key: &Key);
+
+    /// Looks after what an object has left behind that is not in the cache any more, or never was.
+    fn gone(&self, _key: &Key) -> impl Future<Output = Next> + Send {
+        std::future::ready(Next::Done)
+    }
 }
 
 /// Works on objects until the context's `stop`, then finishes what is under way.
@@ -143,12 +148,18 @@ pub(crate) async fn run<R: Reconcile>(reconciler: &Arc<R>, workers: usize) {
 async fn reconcile<R: Reconcile>(reconciler: &R, key: &Key) -> Next {
     let core = reconciler.core();
     let metrics = &core.ctx.metrics.objects;
-    let Some(object) = core.objects.get(key).filter(|object| !object.deleting) else {
+    let cached = core.objects.get(key);
+    let is_gone = cached.is_none();
+    let Some(object) = cached.filter(|object| !object.deleting) else {
         reconciler.forget(key);
         core.freshness.forget(key);
         core.ctx.decisions.forget(&R::KIND.kind, key);
         metrics.forget(key, R::FAMILIES);
-        return Next::Done;
+        return if is_gone {
+            reconciler.gone(key).await
+        } else {
+            Next::Done
+        };
     };
     if let Gate::Stale(wait) = core.freshness.check(&core.ctx.api, key).await {
         return Next::After(wait);

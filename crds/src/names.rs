@@ -75,8 +75,8 @@ pub const GITOPS_FIELD_MANAGER: &str = "argocd-controller";
 /// A retry and a change of the steps begin a new attempt, so that a verdict on the old one does not count. On those of an
 /// Experiment: when all of its templates were available.
 pub const ATTEMPT: &str = "sluice.dev/attempt";
-/// Annotation on ReplicaSets of a blue-green: the revision was stable, and was not given up since. Going back to it while
-/// it still runs needs no second look.
+/// Annotation on ReplicaSets: the revision was stable, and was not given up since. With a blue-green, going back to it while
+/// it still runs needs no second look; with a pair of Services that swap roles, it is found by it when the status is lost.
 pub const WAS_STABLE: &str = "sluice.dev/was-stable";
 /// Annotation on ReplicaSets: a digest of the pod template that the set was made for. It tells a collision of hashes from a
 /// template that an admission webhook changed.

@@ -9,8 +9,8 @@ use crate::seen::Seen;
 use crate::world::World;
 use crate::{
     abort, analysis, anti_affinity, blue_green, conditions, counts, deadline, duration,
-    experiment_step, history, invalid, metadata, pause, phase, promote, replicas, restart,
-    services, steps, time, update, weight, workload,
+    experiment_step, history, invalid, metadata, pause, phase, ping_pong, promote, replicas,
+    restart, services, steps, time, update, weight, workload,
 };
 
 /// What to do next for one Rollout.
@@ -45,6 +45,18 @@ pub fn decide(world: &World<'_>, now: Timestamp) -> Plan {
                 replicas: world.rollout.spec.replicas(),
             },
         );
+    }
+
+    match ping_pong::roles(&seen) {
+        ping_pong::Roles::AsTheStatusSays => {}
+        ping_pong::Roles::Found(hash, role) => {
+            // The routes are read by it, so the next decision begins with it.
+            draft.status.stable_rs = Some(hash);
+            let canary = draft.status.canary.get_or_insert_default();
+            canary.stable_ping_pong = Some(role.to_owned());
+            return draft.finish(world);
+        }
+        ping_pong::Roles::Lost(problem) => return invalid::plan(world, now, &[problem], draft),
     }
 
     // What is new?
@@ -85,6 +97,7 @@ pub fn decide(world: &World<'_>, now: Timestamp) -> Plan {
     if !advanced {
         promote::when_due(&seen, &mut draft);
     }
+    ping_pong::mark(&seen, &mut draft);
     metadata::reconcile(&seen, &mut draft);
     anti_affinity::reconcile(&seen, &mut draft);
     workload::reconcile(&seen, &mut draft);

@@ -15,7 +15,7 @@
 //!
 //! | question | file |
 //! |---|---|
-//! | which ReplicaSet is which; making the new one | `revision`, `equality`, `hash` |
+//! | which ReplicaSet is which; making the new one | `revision`, `equality`, `hash`; `ping_pong` |
 //! | what every part of a decision looks at; what it writes into | `seen`, `draft` |
 //! | a new update begins; orders of people; giving up; stuck | `update`, `abort`, `deadline`, `invalid` |
 //! | how far the update is | `steps`, `pause`, `plugin`, `analysis` (with `run`, `arguments`), `experiment_step`, `promote`; `blue_green::gate` |
@@ -24,6 +24,8 @@
 //! | pods that are to be restarted; a workload that is taken over | `restart`, `workload` |
 //! | what is said about it | `conditions`, `phase`, `counts`, `duration` |
 //! | what must never happen | `invariants` |
+//!
+//! Services that a Rollout leaves behind when it is deleted are let go in [`gone`].
 //!
 //! Experiments are a machine of their own, in [`experiment`].
 
@@ -41,6 +43,7 @@ mod duration;
 mod equality;
 pub mod experiment;
 mod experiment_step;
+pub mod gone;
 pub mod hash;
 mod history;
 mod invalid;
@@ -50,6 +53,7 @@ mod metadata;
 mod names;
 mod pause;
 mod phase;
+mod ping_pong;
 pub mod plan;
 pub mod plugin;
 mod promote;

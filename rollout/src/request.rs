@@ -182,17 +182,9 @@ pub fn of_effect(rollout: &Rollout, effect: &Effect, version: &str) -> Option<Re
             precondition,
             hash,
         } => {
-            let owner = hash.as_ref().map(|_| rollout.metadata.name.clone());
-            let change = json!({
-                "metadata": { "annotations": { names::MANAGED_BY_ROLLOUTS: owner } },
-                "spec": { "selector": { names::POD_TEMPLATE_HASH: hash } }
-            });
-            let patch = fenced(precondition, change);
-            Request::Merge {
-                target: target(Kind::Service, service),
-                status: false,
-                patch,
-            }
+            let name = rollout.metadata.name.as_deref().unwrap_or_default();
+            let to = hash.as_deref().map(|hash| (hash, name));
+            select_pods(&namespace, service, precondition, to)
         }
         Effect::CreateAnalysisRun(run) => {
             let name = run.metadata.name.clone().unwrap_or_default();
@@ -242,6 +234,26 @@ pub fn of_effect(rollout: &Rollout, effect: &Effect, version: &str) -> Option<Re
             precondition: precondition.clone(),
         },
     })
+}
+
+/// The request that points a Service at the revision with a hash and notes the name of the Rollout that manages it; with
+/// `None`, at every pod, and managed by nobody.
+pub(crate) fn select_pods(
+    namespace: &str,
+    service: &str,
+    precondition: &Precondition,
+    to: Option<(&str, &str)>,
+) -> Request {
+    let (hash, manager) = to.unzip();
+    let change = json!({
+        "metadata": { "annotations": { names::MANAGED_BY_ROLLOUTS: manager } },
+        "spec": { "selector": { names::POD_TEMPLATE_HASH: hash } }
+    });
+    Request::Merge {
+        target: Kind::Service.target(namespace, service),
+        status: false,
+        patch: fenced(precondition, change),
+    }
 }
 
 /// The request that brings the status of a Rollout from `rollout.status` to `status`; `None` when they are the same.

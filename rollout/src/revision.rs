@@ -18,7 +18,7 @@ use crate::draft::{Draft, EventSlot, Slot};
 use crate::plan::{Effect, EventType, NewReplicaSet};
 use crate::seen::Seen;
 use crate::world::{ReplicaSet, World};
-use crate::{anti_affinity, equality, hash, metadata};
+use crate::{anti_affinity, equality, hash, metadata, ping_pong};
 
 /// What a Rollout without a template has.
 static NO_TEMPLATE: LazyLock<PodTemplate> = LazyLock::new(PodTemplate::default);
@@ -160,7 +160,10 @@ fn stable_hash<'a>(world: &'a World<'a>) -> Option<&'a str> {
     known.or_else(|| {
         let spec = &world.rollout.spec;
         let service = match (spec.canary(), spec.blue_green()) {
-            (Some(canary), _) => canary.stable_service.as_ref(),
+            (Some(canary), _) => match &canary.ping_pong {
+                None => canary.stable_service.as_ref(),
+                Some(pair) => ping_pong::stable_service(status, pair),
+            },
             (None, blue_green) => blue_green?.active_service.as_ref(),
         };
         let service = world.services.get(service?)?;

@@ -58,9 +58,7 @@ fn may_leave(seen: &Seen<'_>, target: &ReplicaSet) -> bool {
 /// revision goes that they selected.
 pub(crate) fn let_go(seen: &Seen<'_>, draft: &mut Draft) {
     for service in seen.left_services() {
-        let (name, from) = (&service.name, service.hash().unwrap_or_default());
-        let message = format!("Switched selector for service '{name}' from '{from}' to ''");
-        write(draft, service, None, message);
+        write(draft, service, None);
     }
 }
 
@@ -94,19 +92,21 @@ pub(crate) fn select(draft: &mut Draft, service: &Service, set: &ReplicaSet) {
     let Some(hash) = set.hash().filter(|hash| service.hash() != Some(hash)) else {
         return;
     };
-    let name = &service.name;
-    let from = service.hash().unwrap_or_default();
-    let message = format!("Switched selector for service '{name}' from '{from}' to '{hash}'");
-    write(draft, service, Some(hash), message);
+    write(draft, service, Some(hash));
 }
 
-fn write(draft: &mut Draft, service: &Service, hash: Option<&str>, message: String) {
-    draft.event(
-        EventSlot::Service,
-        EventType::Normal,
-        "SwitchService",
-        message,
-    );
+/// Reason of the Event about a Service that selects other pods from now on.
+pub(crate) const SWITCHED: &str = "SwitchService";
+
+/// What that Event says; no hash stands for every pod.
+pub(crate) fn switched(service: &str, from: &str, to: &str) -> String {
+    format!("Switched selector for service '{service}' from '{from}' to '{to}'")
+}
+
+fn write(draft: &mut Draft, service: &Service, hash: Option<&str>) {
+    let from = service.hash().unwrap_or_default();
+    let message = switched(&service.name, from, hash.unwrap_or_default());
+    draft.event(EventSlot::Service, EventType::Normal, SWITCHED, message);
     draft.effect(
         Slot::Services,
         Effect::SelectPods {

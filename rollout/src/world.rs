@@ -20,8 +20,8 @@ pub struct World<'a> {
     pub rollout: &'a Rollout,
     /// ReplicaSets in its namespace that it owns, or that have no owner and match its selector.
     pub replica_sets: &'a [ReplicaSet],
-    /// The Services that its strategy names and that exist, by name; and, at least after each change of the spec, those
-    /// of its namespace that are annotated as managed by it.
+    /// The Services that its strategy names and that exist, and those of its namespace that are annotated as managed by
+    /// it, by name.
     pub services: &'a BTreeMap<String, Service>,
     /// Live pods of its ReplicaSets; may be empty unless [`needs_pods`] says otherwise.
     pub pods: &'a [Pod],

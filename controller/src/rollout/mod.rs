@@ -7,6 +7,7 @@
 //! | decide | `sluice_rollout::decide`, pure |
 //! | act: effects, status, events | [`act`], with [`route`] for the routers |
 //! | a Rollout that cannot be decoded | [`malformed`] |
+//! | a Rollout that is gone: the Services that it managed | [`gone`], with the index [`managed`] |
 //! | what is shown about it | [`describe`] (decision log), [`info`] (metrics) |
 //!
 //! What wakes a worker and what it waits for is in [`crate::reconcile`]. Nothing is remembered between two passes but what
@@ -14,8 +15,10 @@
 
 mod act;
 mod describe;
+mod gone;
 mod info;
 mod malformed;
+mod managed;
 mod observe;
 mod references;
 mod route;
@@ -67,6 +70,10 @@ impl Reconcile for Rollouts {
     fn forget(&self, key: &Key) {
         let none = std::collections::BTreeSet::new();
         self.watches.references.set(key, none);
+    }
+
+    async fn gone(&self, key: &Key) -> Next {
+        self.release_services(key).await
     }
 }
 

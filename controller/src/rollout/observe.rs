@@ -11,8 +11,7 @@ use sluice_analysis::Templates;
 use sluice_crds::analysis::{AnalysisRun, AnalysisRunStatus, AnalysisTemplateRef};
 use sluice_crds::decode::DecodeError;
 use sluice_crds::experiment::{Experiment, ExperimentStatus};
-use sluice_crds::names::MANAGED_BY_ROLLOUTS;
-use sluice_crds::rollout::{Rollout, RolloutStatus};
+use sluice_crds::rollout::Rollout;
 use sluice_crds::split::ObservedSplit;
 use sluice_crds::{LabelSelector, ObjectMeta};
 use sluice_rollout::world::needs_pods;
@@ -112,7 +111,7 @@ pub(crate) fn observe(watches: &Watches, caches: &Caches, object: &Arc<Object>) 
         Err(why) => return Sight::Unreadable(why),
     };
     let mut services = services(watches, &rollout, namespace, &mut named);
-    left_services(watches, &rollout, namespace, &mut services);
+    left_services(watches, &object.key, &mut services);
     let referenced = sluice_traffic::referenced(&rollout);
     let routed: Vec<ObjectRef> = referenced
         .as_ref()
@@ -278,26 +277,11 @@ fn services(
         .collect()
 }
 
-/// Services that this Rollout manages and may not name any more. Only a change of the spec can leave one behind, so the
-/// namespace is looked through no more often than that, and while the spec cannot be carried out.
-fn left_services(
-    watches: &Watches,
-    rollout: &Rollout,
-    namespace: &str,
-    services: &mut BTreeMap<String, Service>,
-) {
-    let generation = rollout.metadata.generation.map(|number| number.to_string());
-    let status = rollout.status.as_ref();
-    let looked_at = |status: &RolloutStatus| {
-        status.observed_generation == generation && status.condition("InvalidSpec").is_none()
-    };
-    if status.is_none_or(looked_at) {
-        return;
-    }
-    let own = rollout.metadata.name.as_ref();
-    for cached in watches.services.in_namespace(namespace) {
-        let service = Service::from_object(&cached.value());
-        if own.is_some() && service.annotations.get(MANAGED_BY_ROLLOUTS) == own {
+/// Services that this Rollout manages and may not name any more.
+fn left_services(watches: &Watches, rollout: &Key, services: &mut BTreeMap<String, Service>) {
+    for key in watches.managed.of(rollout) {
+        if let Some(cached) = watches.services.get(&key) {
+            let service = Service::from_object(&cached.value());
             services.entry(service.name.clone()).or_insert(service);
         }
     }

@@ -1,7 +1,7 @@
 //! What the Rollout loop watches, and which Rollouts a change wakes.
 //!
 //! Owned objects wake their owner; objects that Rollouts only name (Services, routes, workloads) wake those that name
-//! them, by [`References`]; templates wake the Rollouts of their namespace, since a template may name others. Kinds that
+//! them, by [`References`], and Services also the Rollout that manages them, by [`Managed`]; templates wake the Rollouts of their namespace, since a template may name others. Kinds that
 //! no Rollout names are not watched.
 
 use std::sync::Arc;
@@ -16,6 +16,7 @@ use sluice_runtime::projection;
 use sluice_runtime::watch::WatchOptions;
 use sluice_runtime::{Cache, Caches, Key, Object, Queue};
 
+use super::managed::Managed;
 use super::references::{Reference, References};
 use super::urgent;
 use crate::config::Config;
@@ -33,12 +34,14 @@ pub(crate) struct Watches {
     pub(crate) templates: Arc<Cache>,
     pub(crate) cluster_templates: Arc<Cache>,
     pub(crate) references: Arc<References>,
+    pub(crate) managed: Arc<Managed>,
     queue: Queue<Key>,
 }
 
 impl Watches {
     pub(crate) fn start(caches: &Caches, queue: &Queue<Key>, config: &Config) -> Self {
         let references: Arc<References> = Arc::default();
+        let managed: Arc<Managed> = Arc::default();
         let of_instance = || WatchOptions {
             labels: Some(config.instance_selector()),
             ..WatchOptions::default()
@@ -52,7 +55,10 @@ impl Watches {
             &REPLICA_SET,
             USAGE,
             with_hash,
-            vec![wake_owner(queue, Some(&rollouts), |_| false)],
+            vec![
+                wake_owner(queue, Some(&rollouts), |_| false),
+                wake_managers(queue, &managed),
+            ],
         );
         let runs = caches.start(
             &ANALYSIS_RUN,
@@ -71,7 +77,10 @@ impl Watches {
             &SERVICE,
             USAGE,
             slim,
-            vec![wake_referrers(queue, &references, &SERVICE)],
+            vec![
+                wake_referrers(queue, &references, &SERVICE),
+                wake_manager(queue, &managed),
+            ],
         );
         let neighbours = |rollouts: &Arc<Cache>| wake_namespace(queue, rollouts);
         let templates = caches.start(
@@ -95,6 +104,7 @@ impl Watches {
             templates,
             cluster_templates,
             references,
+            managed,
             queue: queue.clone(),
         }
     }
@@ -184,6 +194,33 @@ fn wake_referrers(queue: &Queue<Key>, references: &Arc<References>, kind: &Kind)
         let target = reference(&kind, change.object().key.clone());
         for rollout in references.referrers(&target) {
             queue.add(rollout);
+        }
+    })
+}
+
+/// Wakes the Rollout that manages a Service, which may be gone.
+fn wake_manager(queue: &Queue<Key>, managed: &Arc<Managed>) -> Subscriber {
+    let (queue, managed) = (queue.clone(), Arc::clone(managed));
+    Box::new(move |change| {
+        for rollout in managed.follow(change) {
+            queue.add(rollout);
+        }
+    })
+}
+
+/// Wakes, for a set without an owner, the Rollouts that manage Services beside it: one that is gone may have left both.
+fn wake_managers(queue: &Queue<Key>, managed: &Arc<Managed>) -> Subscriber {
+    let (queue, managed) = (queue.clone(), Arc::clone(managed));
+    Box::new(move |change| {
+        let before = match change {
+            Change::Applied { previous, .. } => *previous,
+            Change::Deleted { .. } => None,
+        };
+        let seen = [Some(change.object()), before];
+        if seen.into_iter().flatten().any(|set| set.owner.is_none()) {
+            for rollout in managed.managers(&change.object().key.namespace) {
+                queue.add(rollout);
+            }
         }
     })
 }

@@ -8,6 +8,7 @@ mod adoption;
 mod analysis;
 mod blue_green;
 mod experiment;
+mod gone;
 mod harness;
 mod jobs;
 mod rollout;

@@ -1,11 +1,12 @@
 //! How a cluster comes to rest: without faults, and with a person who brings to its end what is under way.
 
 use jiff::{SignedDuration, Timestamp};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::Cluster;
-use crate::oracle::{Broken, rest};
+use crate::oracle::{Broken, left, rest};
 use crate::schedule::{OUTAGES, Order};
+use crate::store::{Expected, Part};
 
 /// Rounds after which a cluster that does not come to rest never will.
 const ROUNDS: usize = 4_000;
@@ -141,6 +142,77 @@ impl Cluster {
             rest::judge(&self.store, &self.main, &self.metrics.workloads)?;
         }
         rest::judge_end(&self.store, &self.main, &self.metrics, self.ends_well)
+    }
+
+    /// A person deletes the Rollout in the middle of whatever it does, and its pods with it; or leaves the pods, and deletes
+    /// them later. In the end no Service waits for pods that nobody makes.
+    ///
+    /// # Errors
+    /// When it does not come to rest, or what is left there is not as promised.
+    pub fn end_by_deletion(&mut self) -> Result<(), Broken> {
+        for outage in OUTAGES {
+            self.disturb(outage, false);
+        }
+        self.controller.skew = SignedDuration::ZERO;
+        let leaves_pods = self.store.version().is_multiple_of(3);
+        if leaves_pods {
+            self.leave_sets();
+        }
+        // What is gone already is gone.
+        let _ = self.store.delete(&self.main, &Expected::default());
+        self.store.collect_garbage();
+        if self.store.version().is_multiple_of(2) {
+            self.controller.restart(&self.store);
+        }
+        let before = left::selections(&self.store);
+        self.settle_down()?;
+        if leaves_pods {
+            left::judge_left(&self.store, &before)?;
+            let sets: Vec<_> = self.store.objects("ReplicaSet").cloned().collect();
+            for set in sets {
+                let _ = self.store.delete(&set.key, &Expected::default());
+            }
+            self.settle_down()?;
+        }
+        left::judge_gone(&self.store, &self.main)
+    }
+
+    /// The status of the Rollout is lost while no controller runs, as after a restore from a backup. What is stable is found
+    /// again in the Services.
+    ///
+    /// # Errors
+    /// When another revision counts as stable then, it does not come to rest, or what rests there is not as promised.
+    pub fn lose_status(&mut self) -> Result<(), Broken> {
+        let judged = left::was_stable(&self.store, &self.main);
+        let (patch, expected) = (json!({ "status": null }), Expected::default());
+        // An Experiment without a status is a new one.
+        if judged.is_empty()
+            || self
+                .store
+                .merge(&self.main, Part::Status, &expected, &patch)
+                .is_err()
+        {
+            return Ok(());
+        }
+        self.calm();
+        self.settle()?;
+        left::judge_found(&self.store, &self.main, &judged)?;
+        self.settle_down()?;
+        rest::judge(&self.store, &self.main, &self.metrics.workloads)
+    }
+
+    /// Takes the owner away from the ReplicaSets of the Rollout, as a deletion does that leaves them.
+    fn leave_sets(&mut self) {
+        let uid = self.main().map(|main| main.uid().to_owned());
+        let sets: Vec<_> = self.store.objects("ReplicaSet").cloned().collect();
+        for set in sets
+            .iter()
+            .filter(|set| Some(set.owner()) == uid.as_deref())
+        {
+            let patch = json!({ "metadata": { "ownerReferences": null } });
+            let expected = Expected::default();
+            let _ = self.store.merge(&set.key, Part::Main, &expected, &patch);
+        }
     }
 
     /// The next moment at which something is due, after now.

@@ -34,6 +34,8 @@ pub enum Write {
     RunStatus,
     /// Deletion of an AnalysisRun.
     RunDeletion,
+    /// A Service of a Rollout that is gone.
+    Release,
 }
 
 /// What is to go wrong in one pass.

@@ -7,10 +7,12 @@
 //! | observe: cache → world | `observe` |
 //! | decide | `engine`, by the pure crates |
 //! | act: effects, status | `act`, and for each kind `rollout`, `experiment`, `run` |
+//! | what a Rollout that is gone has left | `gone` |
 
 mod act;
 pub mod engine;
 mod experiment;
+mod gone;
 mod observe;
 mod rollout;
 mod run;
@@ -119,6 +121,7 @@ impl Controller {
     pub fn relist(&mut self, store: &Store) {
         self.view.relist(store);
         self.dirty.extend(self.keys());
+        self.wake_managers();
     }
 
     /// The controller's clock.
@@ -191,6 +194,7 @@ impl Controller {
         let rollouts = self.view.list("Rollout");
         let ours = rollouts.filter(|it| it.label(INSTANCE_ID) == self.settings.instance_id);
         self.dirty.extend(ours.map(|it| Arc::clone(&it.key)));
+        self.wake_managers();
     }
 
     /// Takes out what has to be looked at now.
@@ -221,12 +225,7 @@ impl Controller {
             self.again(key, now);
             return Pass::Stale;
         }
-        let Some(object) = self.view.get(key).cloned() else {
-            self.wake.remove(key);
-            self.seen.remove(key);
-            self.wrote.remove(key);
-            return Pass::Gone;
-        };
+        let metrics = around.metrics;
         let mut act = Act {
             now,
             store: around.store,
@@ -237,8 +236,13 @@ impl Controller {
             observe: around.observe,
             coverage: around.coverage,
         };
+        let Some(object) = self.view.get(key).cloned() else {
+            self.wake.remove(key);
+            self.seen.remove(key);
+            self.wrote.remove(key);
+            return self.gone(key, act);
+        };
         let mut seen = self.seen.remove(key).unwrap_or_default();
-        let metrics = around.metrics;
         let outcome = match key.kind.as_str() {
             "Rollout" => self.rollout(&object, &mut seen, &mut metrics.workloads, &mut act),
             "Experiment" => self.experiment(&object, &mut seen, &mut act),

@@ -257,18 +257,12 @@ pub(super) fn route<'a>(view: &'a View, object: &sluice_traffic::ObjectRef) -> O
     view.get(&key).map(|object| object.value())
 }
 
-/// The Services that the strategy names and, after a change of the spec, those that are left from before.
+/// The Services that the strategy names, and those that this Rollout manages.
 fn services(view: &View, namespace: &str, rollout: &Rollout) -> BTreeMap<String, Service> {
     let named = rollout.spec.service_names();
-    let generation = rollout.metadata.generation.map(|it| it.to_string());
-    let looked_at = |status: &RolloutStatus| {
-        status.observed_generation == generation && status.condition("InvalidSpec").is_none()
-    };
-    let left = !rollout.status.as_ref().is_none_or(looked_at);
     let own = rollout.metadata.name.as_ref();
-    let managed = |service: &Service| {
-        left && own.is_some() && service.annotations.get(MANAGED_BY_ROLLOUTS) == own
-    };
+    let managed =
+        |service: &Service| own.is_some() && service.annotations.get(MANAGED_BY_ROLLOUTS) == own;
     view.list("Service")
         .filter(|object| object.key.namespace == namespace)
         .filter_map(|object| object.service())

@@ -8,10 +8,12 @@
 //! |---|---|
 //! | the cluster as it truly is after a write, while caches lag and people interfere | `canary`, `blue_green`, this file |
 //! | what rests, and how it ends | [`rest`] |
+//! | what is left of a Rollout that was deleted, or whose status was lost | [`left`] |
 //! | how often something is looked at | [`pace`] |
 
 mod blue_green;
 mod canary;
+pub mod left;
 pub mod pace;
 pub mod rest;
 

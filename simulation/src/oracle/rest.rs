@@ -11,7 +11,7 @@ use crate::metrics::Metrics;
 use crate::store::{Key, Object, Store, text};
 use crate::workload::Workloads;
 
-fn require(
+pub(super) fn require(
     holds: bool,
     promise: &'static str,
     seen: impl FnOnce() -> String,

@@ -148,13 +148,17 @@ fn fault(random: &mut Random) -> Option<Fault> {
     })
 }
 
-/// Plays a schedule, then lets the cluster come to rest.
+/// Plays a schedule, then lets the cluster come to rest; and, in copies of it, has the Rollout deleted or its status lost
+/// instead.
 ///
 /// # Errors
 /// With the broken promise and the number of steps that were played.
 pub fn play(cluster: &mut Cluster, steps: &[Step]) -> Result<(), (usize, Broken)> {
     for (number, step) in steps.iter().enumerate() {
         cluster.step(*step).map_err(|broken| (number + 1, broken))?;
+    }
+    for end in [Cluster::end_by_deletion, Cluster::lose_status] {
+        end(&mut cluster.clone()).map_err(|broken| (steps.len(), broken))?;
     }
     cluster.end_well().map_err(|broken| (steps.len(), broken))
 }
