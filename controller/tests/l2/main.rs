@@ -10,6 +10,7 @@ mod blue_green;
 mod experiment;
 mod harness;
 mod jobs;
+mod jobs_elsewhere;
 mod rollout;
 #[path = "../../../runtime/tests/l2/support/mod.rs"]
 #[expect(dead_code, reason = "the runtime's own tests use the rest of it")]
