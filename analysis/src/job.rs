@@ -1,4 +1,4 @@
-//! The `job` provider without its I/O: what the Job of a measurement looks like, and what its state means.
+//! The `job` provider without its I/O: what the Job of a measurement looks like, where it is, and what its state means.
 //!
 //! In: a metric, the run, the number of the measurement; later the Job and its pods as they are. Out: an object to
 //! create, a name to delete, an [`Outcome`]. A Job that is complete is a success, one that failed is a failure, one whose
@@ -13,12 +13,21 @@ use sluice_crds::analysis::{AnalysisRun, Measurement, Metric};
 use crate::phase::Phase;
 use crate::plan::Outcome;
 
+mod place;
+
+pub use place::{
+    Place, RunOfJob, is_namespace, is_ours, namespace_of_measurement, of_measurement, run_of,
+};
+
 /// Label on Jobs and their pods: uid of the AnalysisRun.
 pub const UID_LABEL: &str = "analysisrun.argoproj.io/uid";
 /// Annotation on Jobs: the metric.
 pub const METRIC_ANNOTATION: &str = "analysisrun.argoproj.io/metric-name";
 const NAME_ANNOTATION: &str = "analysisrun.argoproj.io/name";
 const NAMESPACE_ANNOTATION: &str = "analysisrun.argoproj.io/namespace";
+/// Annotation on Jobs without an owner: which controller made them. Several clusters may run theirs in one place, and none
+/// can see whether a run of another one is gone.
+const MAKER_ANNOTATION: &str = "sluice.dev/made-by";
 /// Key of a measurement's metadata: name of its Job.
 pub const JOB_NAME: &str = "job-name";
 const JOB_NAMESPACE: &str = "job-namespace";
@@ -43,11 +52,17 @@ pub fn name(uid: &str, metric: &str, number: u32) -> String {
     format!("{uid}.{shown}.{number}")
 }
 
-/// The Job of a measurement, owned by its run.
+/// The Job of a measurement: owned by its run where that is possible, else marked with who made it, if that is known.
 ///
 /// # Errors
 /// In words, when the metric has no Job or its pod template is no object.
-pub fn object(run: &AnalysisRun, metric: &Metric, number: u32) -> Result<Value, String> {
+pub fn object(
+    run: &AnalysisRun,
+    metric: &Metric,
+    number: u32,
+    place: &Place,
+    maker: Option<&str>,
+) -> Result<Value, String> {
     let provider = metric
         .provider
         .job
@@ -81,19 +96,26 @@ pub fn object(run: &AnalysisRun, metric: &Metric, number: u32) -> Result<Value, 
         (METRIC_ANNOTATION, metric.name.as_str()),
     ];
     set(&mut job, "metadata", "annotations", &annotations);
+    let owned = place.owned_by(run);
+    if let Some(maker) = maker.filter(|_| !owned) {
+        let annotations = [(MAKER_ANNOTATION, maker)];
+        set(&mut job, "metadata", "annotations", &annotations);
+    }
     let mut job = Value::Object(job);
     job["apiVersion"] = json!("batch/v1");
     job["kind"] = json!("Job");
     job["metadata"]["name"] = json!(self::name(&uid, &metric.name, number));
-    job["metadata"]["namespace"] = json!(namespace);
-    job["metadata"]["ownerReferences"] = json!([{
-        "apiVersion": "argoproj.io/v1alpha1",
-        "kind": "AnalysisRun",
-        "name": name,
-        "uid": uid,
-        "controller": true,
-        "blockOwnerDeletion": true,
-    }]);
+    job["metadata"]["namespace"] = json!(place.namespace_for(run));
+    if owned {
+        job["metadata"]["ownerReferences"] = json!([{
+            "apiVersion": "argoproj.io/v1alpha1",
+            "kind": "AnalysisRun",
+            "name": name,
+            "uid": uid,
+            "controller": true,
+            "blockOwnerDeletion": true,
+        }]);
+    }
     job["spec"] = Value::Object(spec);
     Ok(job)
 }
@@ -118,19 +140,6 @@ fn set(object: &mut Map<String, Value>, outer: &str, inner: &str, texts: &[(&str
     }
 }
 
-/// Whether a Job that exists under the name of a measurement is the one of this run and metric.
-#[must_use]
-pub fn is_ours(job: &Value, run_uid: &str, metric: &str) -> bool {
-    let owner = job
-        .pointer("/metadata/ownerReferences")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-        .any(|owner| owner["uid"] == *run_uid && owner["controller"] == true);
-    // Long names of metrics are cut: two of them may give one name.
-    owner && job["metadata"]["annotations"][METRIC_ANNOTATION] == *metric
-}
-
 /// The measurement of a Job that was made.
 #[must_use]
 pub fn begun(name: &str, namespace: &str, now: Timestamp) -> Outcome {
@@ -141,13 +150,6 @@ pub fn begun(name: &str, namespace: &str, now: Timestamp) -> Outcome {
             (JOB_NAMESPACE.to_owned(), namespace.to_owned()),
         ]),
     }
-}
-
-/// Name of the Job of a measurement under way.
-#[must_use]
-pub fn of_measurement(measurement: &Measurement) -> Option<&str> {
-    let name = measurement.metadata.as_ref()?.get(JOB_NAME)?;
-    (!name.is_empty()).then_some(name.as_str())
 }
 
 /// How a Job ended; `None` while it runs.

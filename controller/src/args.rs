@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use clap::{Arg, ArgAction, Args as _, Command, FromArgMatches, Parser};
+use sluice_analysis::job;
 use sluice_analysis_providers::AwsEnvironment;
 use sluice_runtime::lease::Timing;
 use sluice_runtime::telemetry::LogFormat;
@@ -96,6 +97,13 @@ pub struct Args {
     /// Prometheus that is asked when a metric names no address.
     #[arg(long, env = "ARGO_ROLLOUTS_PROMETHEUS_ADDRESS")]
     pub prometheus_address: Option<String>,
+    /// Path of the kubeconfig of the cluster in which metrics run their Jobs, or in-cluster. Default: the cluster of the
+    /// runs.
+    #[arg(long, env = "ARGO_ROLLOUTS_ANALYSIS_JOB_KUBECONFIG")]
+    pub analysis_job_kubeconfig: Option<String>,
+    /// Namespace in which metrics run their Jobs. Default: that of the run.
+    #[arg(long, env = "ARGO_ROLLOUTS_ANALYSIS_JOB_NAMESPACE")]
+    pub analysis_job_namespace: Option<String>,
     /// Let metrics reach link-local addresses, cloud metadata services among them.
     #[arg(long)]
     pub allow_link_local_metrics: bool,
@@ -201,10 +209,29 @@ impl Args {
         }
     }
 
+    /// `--analysis-job-kubeconfig`; empty counts as not given, as it does upstream.
+    pub(crate) fn analysis_job_kubeconfig(&self) -> Option<&str> {
+        let path = self.analysis_job_kubeconfig.as_deref();
+        path.filter(|path| !path.is_empty())
+    }
+
+    fn analysis_job_namespace(&self) -> Result<Option<String>, String> {
+        let namespace = self.analysis_job_namespace.clone();
+        let namespace = namespace.filter(|namespace| !namespace.is_empty());
+        match namespace {
+            Some(wrong) if !job::is_namespace(&wrong) => Err(format!(
+                "--analysis-job-namespace (ARGO_ROLLOUTS_ANALYSIS_JOB_NAMESPACE): {wrong:?} is not a namespace; \
+                 write lower-case letters, digits and dashes, at most 63"
+            )),
+            namespace => Ok(namespace),
+        }
+    }
+
     /// What the arguments mean for a controller whose pod lives in `own_namespace` on `host`.
     ///
     /// # Errors
-    /// When a loop of `--controllers` does not exist, or when the durations of the leader election do not fit together.
+    /// When a loop of `--controllers` does not exist, when the durations of the leader election do not fit together, or
+    /// when a name is none.
     pub fn config(&self, own_namespace: &str, host: &str) -> Result<Config, String> {
         let mut loops = Loops {
             rollouts: false,
@@ -266,6 +293,7 @@ impl Args {
             experiment_workers: self.experiment_threads.max(1),
             analysis_workers: self.analysis_threads.max(1),
             resync: Duration::from_secs(self.rollout_resync.max(1)),
+            analysis_job_namespace: self.analysis_job_namespace()?,
             providers: sluice_analysis_providers::Settings {
                 prometheus_address: self.prometheus_address.clone(),
                 allow_link_local: self.allow_link_local_metrics,
@@ -336,6 +364,35 @@ mod tests {
         assert!(config.leader_elect && config.watched_namespace.is_none());
         assert_eq!(config.timing, Timing::default());
         assert!(given(&[]).without_effect.is_empty());
+    }
+
+    #[test]
+    fn where_jobs_run_is_said_by_flags_or_by_the_variables_of_upstream() {
+        let command = Args::augment_args(Command::new("x"));
+        for (flag, variable) in [
+            (
+                "analysis-job-kubeconfig",
+                "ARGO_ROLLOUTS_ANALYSIS_JOB_KUBECONFIG",
+            ),
+            (
+                "analysis-job-namespace",
+                "ARGO_ROLLOUTS_ANALYSIS_JOB_NAMESPACE",
+            ),
+        ] {
+            let mut arguments = command.get_arguments();
+            let found = arguments.find(|argument| argument.get_long() == Some(flag));
+            assert_eq!(found.unwrap().get_env(), Some(variable.as_ref()));
+        }
+        let namespace = |namespace: &str| {
+            let given = given(&["--analysis-job-namespace", namespace]);
+            let config = given.args.config("own", "host");
+            config.map(|config| config.analysis_job_namespace)
+        };
+        assert_eq!(namespace("jobs").unwrap().as_deref(), Some("jobs"));
+        assert_eq!(namespace("").unwrap(), None, "as if it were not there");
+        assert!(namespace("a/b").unwrap_err().contains("\"a/b\""));
+        let given = given(&["--analysis-job-kubeconfig", ""]);
+        assert_eq!(given.args.analysis_job_kubeconfig(), None);
     }
 
     /// argo-rollouts#4768: controllers of different instances took the same Lease, and only one of them worked.

@@ -44,6 +44,8 @@ pub struct Config {
     pub analysis_workers: usize,
     /// When an object is looked at again if nothing happens.
     pub resync: Duration,
+    /// The namespace of the Jobs of metrics; that of the run without it.
+    pub analysis_job_namespace: Option<String>,
     /// Settings of the metric providers.
     pub providers: sluice_analysis_providers::Settings,
     /// Settings of the sync loop.

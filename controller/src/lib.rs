@@ -1,11 +1,12 @@
 //! The controller: for each kind a loop of observe → decide → act around a pure engine.
 //!
-//! `main.rs` reads the command line ([`args`]) into a [`Config`] and calls [`run()`], which tests call as well. The loops:
+//! `main.rs` reads the command line ([`args`]) into a [`Config`] and [`Clients`] and calls [`run()`], which tests call as well. The loops:
 //! [`rollout`], [`experiment`], [`analysis`], [`application`]. What they share — caches, executor, queue, Lease — is `sluice-runtime`.
 
 mod analysis;
 pub mod application;
 pub mod args;
+mod clients;
 mod config;
 mod experiment;
 mod malformed;
@@ -16,5 +17,6 @@ mod stopped;
 mod templates;
 mod write;
 
+pub use clients::Clients;
 pub use config::{Config, Loops};
 pub use run::{run, run_with_clock};

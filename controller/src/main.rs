@@ -1,8 +1,9 @@
 //! The `sluice-controller` program.
 
 use anyhow::Context as _;
+use sluice_controller::Clients;
 use sluice_controller::args::{self, Args};
-use sluice_runtime::{api, shutdown, telemetry};
+use sluice_runtime::{shutdown, telemetry};
 use tokio_util::sync::CancellationToken;
 
 fn main() -> anyhow::Result<()> {
@@ -26,7 +27,7 @@ fn main() -> anyhow::Result<()> {
 }
 
 async fn start(args: Args) -> anyhow::Result<()> {
-    let client_config = client_config(&args).await?;
+    let clients = Clients::of(&args).await?;
     let own_namespace =
         std::env::var("POD_NAMESPACE").unwrap_or_else(|_| "argo-rollouts".to_owned());
     let host = std::env::var("POD_NAME")
@@ -35,42 +36,11 @@ async fn start(args: Args) -> anyhow::Result<()> {
     let config = args
         .config(&own_namespace, &host)
         .map_err(anyhow::Error::msg)?;
-    let client =
-        api::client(client_config).context("cannot make a client of the Kubernetes API")?;
     let stop = CancellationToken::new();
     shutdown::on_signal(stop.clone()).context("cannot listen to signals")?;
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         "sluice-controller starts"
     );
-    sluice_controller::run(config, client, stop).await
-}
-
-async fn client_config(args: &Args) -> anyhow::Result<kube::Config> {
-    if args.kubeconfig.is_none() && args.context.is_none() {
-        return kube::Config::infer().await.context(
-            "there is neither a service account nor a kubeconfig; name one with --kubeconfig",
-        );
-    }
-    let options = kube::config::KubeConfigOptions {
-        context: args.context.clone(),
-        ..Default::default()
-    };
-    match &args.kubeconfig {
-        Some(path) => {
-            let kubeconfig = kube::config::Kubeconfig::read_from(path)
-                .with_context(|| format!("cannot read the kubeconfig {path}"))?;
-            kube::Config::from_custom_kubeconfig(kubeconfig, &options)
-                .await
-                .with_context(|| format!("cannot use the kubeconfig {path}"))
-        }
-        None => kube::Config::from_kubeconfig(&options)
-            .await
-            .with_context(|| {
-                format!(
-                    "cannot use context {}",
-                    args.context.as_deref().unwrap_or_default()
-                )
-            }),
-    }
+    sluice_controller::run(config, clients, stop).await
 }

@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::analysis::AnalysisRuns;
 use crate::application::Applications;
+use crate::clients::Clients;
 use crate::config::Config;
 use crate::experiment::Experiments;
 use crate::reconcile;
@@ -40,10 +41,10 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// When a port cannot be bound, when a loop cannot work, or when the Lease is lost.
 pub async fn run(
     config: Config,
-    client: kube::Client,
+    clients: impl Into<Clients>,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    run_with_clock(config, client, stop, Arc::new(SystemClock)).await
+    run_with_clock(config, clients, stop, Arc::new(SystemClock)).await
 }
 
 /// The same with another clock: tests let wall time follow tokio's timers.
@@ -52,10 +53,11 @@ pub async fn run(
 /// As [`run`].
 pub async fn run_with_clock(
     config: Config,
-    client: kube::Client,
+    clients: impl Into<Clients>,
     stop: CancellationToken,
     clock: Arc<dyn Clock>,
 ) -> anyhow::Result<()> {
+    let Clients { home: client, jobs } = clients.into();
     let metrics = Metrics::install();
     metrics.collect(Box::new(about));
     // Events and the Lease have limits of their own, so that neither waits for the loops nor holds them up.
@@ -87,6 +89,11 @@ pub async fn run_with_clock(
         instance_id: config.instance_id.clone(),
         own_namespace: config.own_namespace.clone(),
     };
+    // The caches of that cluster are nobody's to wait for: it may be down.
+    let jobs = jobs.map(|client| {
+        let api = Api::new(client, config.qps, config.burst);
+        ctx.in_cluster(api, config.watched_namespace.clone(), end.clone())
+    });
 
     let ready = Arc::new(AtomicBool::new(false));
     let mut background = JoinSet::new();
@@ -106,7 +113,7 @@ pub async fn run_with_clock(
     let analysis = config
         .loops
         .analysis
-        .then(|| AnalysisRuns::start(&ctx, &config));
+        .then(|| AnalysisRuns::start(&ctx, jobs, &config));
     let applications = if config.loops.applications {
         let applications = Applications::start(&ctx, &config.applications)?;
         let address = SocketAddr::new(config.bind, config.applications.webhook_port);

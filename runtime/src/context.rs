@@ -39,3 +39,17 @@ pub struct Context {
     /// The namespace in which the controller itself lives.
     pub own_namespace: String,
 }
+
+impl Context {
+    /// The same for another cluster, with caches of its own that live until `stop`. Writes are under the same permission;
+    /// Events still go to the first one.
+    #[must_use]
+    pub fn in_cluster(&self, api: Api, namespace: Option<String>, stop: CancellationToken) -> Self {
+        Self {
+            caches: Caches::new(api.clone(), namespace, stop),
+            executor: self.executor.with_api(api.clone()),
+            api,
+            ..self.clone()
+        }
+    }
+}

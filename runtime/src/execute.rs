@@ -183,6 +183,15 @@ impl Executor {
         }
     }
 
+    /// The same in another cluster, under the same fence.
+    #[must_use]
+    pub fn with_api(&self, api: Api) -> Self {
+        Self {
+            api,
+            ..self.clone()
+        }
+    }
+
     /// Creates an object.
     ///
     /// # Errors

@@ -11,13 +11,15 @@ use sluice_e2e::install::{Program, Toolbox};
 use crate::test::Count;
 
 /// Ways to install `charts/sluice`: what it is for, and the values.
-const WAYS: [(&str, &str); 6] = [
+const WAYS: [(&str, &str); 8] = [
     ("the defaults", ""),
     ("one namespace", "namespaced=true"),
     ("two replicas", "replicas=2"),
     ("a Prometheus operator", "serviceMonitor.enabled=true"),
     ("no sync loop", "controllers.applications=false"),
     ("a sync loop with few rights", "gitops.clusterAdmin=false"),
+    ("Jobs in a namespace", "analysisJobs.namespace=jobs"),
+    ("Jobs elsewhere", "analysisJobs.kubeconfigSecret=jobs"),
 ];
 
 /// Lints and renders.

@@ -1,6 +1,7 @@
 //! The `job` provider: what its Job looks like, and what the Job's state means.
 
 use serde_json::{Value, json};
+use sluice_analysis::job::Place;
 use sluice_analysis::{Outcome, Phase, job};
 use sluice_crds::Time;
 use sluice_crds::analysis::{AnalysisRun, Measurement, Metric};
@@ -18,6 +19,14 @@ fn owner() -> AnalysisRun {
     owner
 }
 
+fn made(run: &AnalysisRun, metric: &Metric) -> Result<Value, String> {
+    job::object(run, metric, 1, &Place::default(), None)
+}
+
+fn smoke() -> Metric {
+    job_metric(json!({ "spec": { "template": { "spec": {} } } }))
+}
+
 #[test]
 fn a_job_has_the_name_the_marks_and_the_owner_that_others_know() {
     let metric = job_metric(json!({
@@ -25,7 +34,7 @@ fn a_job_has_the_name_the_marks_and_the_owner_that_others_know() {
         "spec": { "backoffLimit": 1, "template": { "spec": { "restartPolicy": "Never",
             "containers": [{ "name": "c", "image": "i" }] } } }
     }));
-    let object = job::object(&owner(), &metric, 3).unwrap();
+    let object = job::object(&owner(), &metric, 3, &Place::default(), Some("me")).unwrap();
     insta::assert_json_snapshot!(object);
     assert!(job::is_ours(
         &object,
@@ -46,10 +55,10 @@ fn a_job_without_a_pod_template_is_refused_in_words() {
         (json!({}), "job.spec is missing"),
         (json!({ "spec": {} }), "job.spec.template is missing"),
     ] {
-        let error = job::object(&owner(), &job_metric(provider), 1).unwrap_err();
+        let error = made(&owner(), &job_metric(provider)).unwrap_err();
         assert!(error.starts_with(expected), "{error}");
     }
-    assert!(job::object(&owner(), &metric("rate"), 1).is_err());
+    assert!(made(&owner(), &metric("rate")).is_err());
 }
 
 #[test]
@@ -177,4 +186,103 @@ fn a_long_job_is_looked_at_again_and_counts_once() {
     assert_eq!(phase(&story.run), Phase::Failed);
     let counted = result(&story.run, "job");
     assert_eq!((counted.count, counted.failed), (Some(1), Some(1)));
+}
+
+/// The owner, the namespace, and the mark of the maker of a Job that is made in a place.
+fn marks(place: &Place) -> (bool, String, Option<String>) {
+    let object = job::object(&owner(), &smoke(), 1, place, Some("me")).unwrap();
+    let metadata = &object["metadata"];
+    let text = |value: &Value| value.as_str().map(str::to_owned);
+    (
+        metadata["ownerReferences"].is_array(),
+        text(&metadata["namespace"]).unwrap(),
+        text(&metadata["annotations"]["sluice.dev/made-by"]),
+    )
+}
+
+#[test]
+fn a_job_has_its_run_as_the_owner_only_in_the_namespace_of_the_run() {
+    let me = || Some("me".to_owned());
+    for (namespace, other_cluster, expected) in [
+        (None, false, (true, "shop", None)),
+        (Some("shop"), false, (true, "shop", None)),
+        (Some("jobs"), false, (false, "jobs", me())),
+        (None, true, (false, "shop", me())),
+        (Some("shop"), true, (false, "shop", me())),
+        (Some("jobs"), true, (false, "jobs", me())),
+    ] {
+        let place = Place {
+            namespace: namespace.map(str::to_owned),
+            other_cluster,
+        };
+        let (owned, at, maker) = expected;
+        assert_eq!(marks(&place), (owned, at.to_owned(), maker), "{place:?}");
+        assert_eq!(place.owned_by(&owner()), owned);
+        assert_eq!(place.is_elsewhere(), place != Place::default());
+    }
+}
+
+#[test]
+fn whose_a_job_is_its_owner_tells_and_without_one_its_marks() {
+    let place = Place {
+        namespace: Some("jobs".to_owned()),
+        other_cluster: true,
+    };
+    let run = owner();
+    let uid = run.metadata.uid.clone().unwrap();
+    let ours = job::object(&run, &smoke(), 1, &place, Some("me")).unwrap();
+    let found = job::run_of(&ours).unwrap();
+    assert_eq!(Some(&found.name), run.metadata.name.as_ref());
+    assert_eq!((found.namespace.as_str(), &found.uid), ("shop", &uid));
+    assert_eq!((found.owned, found.maker.as_deref()), (false, Some("me")));
+    assert!(job::is_ours(&ours, &uid, "smoke"));
+    assert!(!job::is_ours(&ours, "other", "smoke"));
+    assert!(!job::is_ours(&ours, &uid, "smoke-2"));
+    let unmarked = job::object(&run, &smoke(), 1, &place, None).unwrap();
+    assert_eq!(job::run_of(&unmarked).unwrap().maker, None);
+    let owned = job::run_of(&made(&run, &smoke()).unwrap()).unwrap();
+    assert!(owned.owned && owned.namespace == "shop" && owned.uid == uid);
+
+    type Change = fn(&mut Value);
+    let others: [Change; 6] = [
+        |job| job["metadata"]["labels"] = json!({}),
+        |job| job["metadata"]["annotations"]["analysisrun.argoproj.io/name"] = json!("../x"),
+        |job| job["metadata"]["annotations"]["analysisrun.argoproj.io/namespace"] = json!("a/b"),
+        |job| job["metadata"]["annotations"] = json!({}),
+        // Owned by something else, whatever its label says.
+        |job| {
+            job["metadata"]["ownerReferences"] =
+                json!([{ "kind": "CronJob", "name": "c", "uid": "c", "controller": true }]);
+        },
+        |job| *job = json!("no object"),
+    ];
+    for change in others {
+        let mut other = ours.clone();
+        change(&mut other);
+        assert_eq!(job::run_of(&other), None, "{other}");
+        assert!(!job::is_ours(&other, &uid, "smoke"));
+    }
+}
+
+#[test]
+fn a_measurement_says_where_its_job_is_in_names_that_are_names() {
+    let with = |name: &str, namespace: &str| {
+        serde_json::from_value::<Measurement>(json!({
+            "phase": "Running", "metadata": { "job-name": name, "job-namespace": namespace }
+        }))
+        .unwrap()
+    };
+    let known = with("u.smoke.1", "jobs");
+    assert_eq!(job::of_measurement(&known), Some("u.smoke.1"));
+    assert_eq!(job::namespace_of_measurement(&known), Some("jobs"));
+    assert_eq!(job::namespace_of_measurement(&Measurement::default()), None);
+    for strange in ["", "..", "a/b", "a?b", "a%2fb"] {
+        let measurement = with(strange, strange);
+        assert_eq!(job::of_measurement(&measurement), None, "{strange}");
+        assert_eq!(job::namespace_of_measurement(&measurement), None);
+    }
+    for (text, good) in [("a-1", true), ("A", false), ("a.b", false), ("-a", false)] {
+        assert_eq!(job::is_namespace(text), good, "{text}");
+    }
+    assert!(job::is_namespace(&"a".repeat(63)) && !job::is_namespace(&"a".repeat(64)));
 }

@@ -39,23 +39,31 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- required "at least one of controllers.rollouts, controllers.experiments, controllers.analysis, controllers.applications must be true" (join "," $list) }}
 {{- end }}
 
+{{- /* Not empty when metrics run their Jobs in another cluster. */}}
+{{- define "sluice.jobsElsewhere" -}}
+{{- if and .Values.controllers.analysis .Values.analysis.runJobs }}{{ .Values.analysisJobs.kubeconfigSecret }}{{ end }}
+{{- end }}
+
 {{- define "sluice.leaseName" -}}
 argo-rollouts-controller-lock{{ with .Values.instanceId }}-{{ . }}{{ end }}
 {{- end }}
 
 {{- /*
-A role and its binding to the controller. Takes a dict: root, name (suffix), scope (Role or ClusterRole), rules (text).
+A role and its binding to the controller. Takes a dict: root, name (suffix), scope (Role or ClusterRole), rules (text), and
+for a Role in another namespace than the release's that namespace.
 */}}
 {{- define "sluice.role" -}}
 {{- $cluster := eq .scope "ClusterRole" -}}
-{{- $base := ternary (include "sluice.clusterName" .root) (include "sluice.fullname" .root) $cluster -}}
+{{- /* There, as in the cluster, another release may have roles of the same name. */ -}}
+{{- $base := ternary (include "sluice.clusterName" .root) (include "sluice.fullname" .root) (or $cluster (not (empty .namespace))) -}}
+{{- $namespace := default .root.Release.Namespace .namespace -}}
 {{- $name := printf "%s-%s" $base .name -}}
 apiVersion: rbac.authorization.k8s.io/v1
 kind: {{ .scope }}
 metadata:
   name: {{ $name }}
   {{- if not $cluster }}
-  namespace: {{ .root.Release.Namespace }}
+  namespace: {{ $namespace }}
   {{- end }}
   labels: {{- include "sluice.labels" .root | nindent 4 }}
 rules: {{- .rules | trim | nindent 2 }}
@@ -65,7 +73,7 @@ kind: {{ .scope }}Binding
 metadata:
   name: {{ $name }}
   {{- if not $cluster }}
-  namespace: {{ .root.Release.Namespace }}
+  namespace: {{ $namespace }}
   {{- end }}
   labels: {{- include "sluice.labels" .root | nindent 4 }}
 roleRef:

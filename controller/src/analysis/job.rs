@@ -1,37 +1,38 @@
-//! The `job` provider: Jobs in the namespace of the run.
+//! The `job` provider: Jobs in the namespace of the run, or where the [`JobSite`] says.
 //!
 //! What a Job looks like and what its state means is `sluice_analysis::job`, pure; here it is made, looked at and
 //! deleted. Names are derived from the run, the metric and the number of the measurement, so that a Job which was made
 //! just before a crash is found again instead of made twice.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use kube::core::params::PropagationPolicy;
 use serde_json::Value;
 use sluice_analysis::{CancelRequest, MeasureRequest, Outcome, job, validate};
-use sluice_crds::analysis::{AnalysisRun, Metric};
+use sluice_crds::analysis::{AnalysisRun, Measurement, Metric};
 use sluice_runtime::kind::{JOB, POD};
-use sluice_runtime::{Api, Executor, Key, Must, WriteError};
+use sluice_runtime::{Key, Must, WriteError};
+
+use super::job_site::JobSite;
 
 /// Finished Jobs of a metric that are kept unless `measurementRetention` says otherwise.
 const KEPT: u32 = 10;
-/// Attempts to delete a Job that is not needed any more; the run takes it along in the end.
+/// Attempts to delete a Job that is not needed any more; it goes with the run in the end.
 const ATTEMPTS: u32 = 5;
 
 /// Makes, looks at and deletes Jobs; cheap to clone.
 #[derive(Clone)]
 pub(super) struct Jobs {
-    api: Api,
-    executor: Executor,
+    site: Arc<JobSite>,
 }
 
 impl Jobs {
-    pub(super) fn new(api: &Api, executor: &Executor) -> Self {
+    pub(super) fn new(site: &Arc<JobSite>) -> Self {
         Self {
-            api: api.clone(),
-            executor: executor.clone(),
+            site: Arc::clone(site),
         }
     }
 
@@ -45,9 +46,9 @@ impl Jobs {
     ) -> Outcome {
         match &request.resume {
             Some(measurement) => {
-                let name = job::of_measurement(measurement)
-                    .map_or_else(|| derived(run, metric, request.number), str::to_owned);
-                self.look(run, &name, measurement, now).await
+                let derived = || derived(run, metric, request.number);
+                let key = self.site.key(run, Some(measurement), derived);
+                self.look(run, metric, &key, measurement, now).await
             }
             None => self.begin(run, metric, request.number, now).await,
         }
@@ -61,27 +62,37 @@ impl Jobs {
         number: u32,
         now: Timestamp,
     ) -> Result<Outcome, Outcome> {
-        let object = job::object(run, metric, number).map_err(|message| Outcome::Error {
-            message,
-            transient: false,
-        })?;
-        let key = key(run, &derived(run, metric, number));
-        match self.executor.create(&JOB, &key.namespace, &object).await {
+        let JobSite { ctx, place, .. } = &*self.site;
+        let maker = if place.owned_by(run) {
+            None
+        } else {
+            let maker = self.site.maker().await;
+            maker.map_err(|error| Outcome::Error {
+                message: error.to_string(),
+                transient: true,
+            })?
+        };
+        let object =
+            job::object(run, metric, number, place, maker).map_err(|message| Outcome::Error {
+                message,
+                transient: false,
+            })?;
+        let key = self.site.key(run, None, || derived(run, metric, number));
+        match ctx.executor.create(&JOB, &key.namespace, &object).await {
             Ok(_) => {}
             Err(WriteError::AlreadyExists(error)) => {
-                let existing = self.api.get(&JOB, &key).await;
-                let existing = existing.map_err(|error| refused(&error.into()))?;
-                let uid = run.metadata.uid.as_deref().unwrap_or_default();
-                let ours = existing.is_some_and(|job| job::is_ours(&job, uid, &metric.name));
-                if !ours {
-                    return Err(refused(&WriteError::AlreadyExists(error)));
+                let existing = ctx.api.get(&JOB, &key).await;
+                let existing = existing.map_err(|error| self.site.refused(&error.into()))?;
+                if !existing.is_some_and(|existing| is_ours(&existing, run, metric)) {
+                    return Err(self.site.refused(&WriteError::AlreadyExists(error)));
                 }
             }
-            Err(error) => return Err(refused(&error)),
+            Err(error) => return Err(self.site.refused(&error)),
         }
         // One in, one out: the number says which is the oldest.
         if let Some(old) = number.checked_sub(kept(run, metric)).filter(|old| *old > 0) {
-            self.delete(run, &derived(run, metric, old)).await;
+            let old = self.site.key(run, None, || derived(run, metric, old));
+            self.delete(run, metric, &old).await;
         }
         Ok(job::begun(&key.name, &key.namespace, now))
     }
@@ -89,16 +100,18 @@ impl Jobs {
     async fn look(
         &self,
         run: &AnalysisRun,
-        name: &str,
-        measurement: &sluice_crds::analysis::Measurement,
+        metric: &Metric,
+        key: &Key,
+        measurement: &Measurement,
         now: Timestamp,
     ) -> Result<Outcome, Outcome> {
-        let key = key(run, name);
-        let unknown = |error| refused(&WriteError::from(error));
-        let found = self.api.get(&JOB, &key).await.map_err(unknown)?;
-        let Some(found) = found else {
+        let api = &self.site.ctx.api;
+        let unknown = |error| self.site.refused(&WriteError::from(error));
+        let found = api.get(&JOB, key).await.map_err(unknown)?;
+        // A status is written by many, and may name any Job.
+        let Some(found) = found.filter(|found| is_ours(found, run, metric)) else {
             return Err(Outcome::Error {
-                message: format!("jobs.batch \"{name}\" not found"),
+                message: format!("jobs.batch \"{}\" not found", key.name),
                 transient: false,
             });
         };
@@ -107,23 +120,20 @@ impl Jobs {
             && let Some(uid) = found.pointer("/metadata/uid").and_then(Value::as_str)
         {
             let labels = format!("batch.kubernetes.io/controller-uid={uid}");
-            let listed = self
-                .api
-                .list(&POD, Some(&key.namespace), Some(&labels), false);
+            let listed = api.list(&POD, Some(&key.namespace), Some(&labels), false);
             // Without the right to look at pods a Job is judged by its own state alone.
             pods = listed.await.map(|(pods, _)| pods).unwrap_or_default();
         }
         let outcome = job::observe(&found, &pods, measurement, now);
         if job::ended(&found).is_none() && matches!(outcome, Outcome::Finished { .. }) {
             // Given up: it would go on trying for ever.
-            self.delete(run, name).await;
+            self.delete(run, metric, key).await;
         }
         Ok(outcome)
     }
 
     /// Deletes the Job of a measurement that was cancelled, be it known or perhaps just made.
     pub(super) async fn cancel(&self, run: &AnalysisRun, request: &CancelRequest, metric: &Metric) {
-        let known = request.measurement.as_ref().and_then(job::of_measurement);
         let results = run
             .status
             .as_ref()
@@ -136,13 +146,11 @@ impl Jobs {
             let number = |count: Option<i32>| count.unwrap_or(0).max(0).unsigned_abs();
             number(result.count).saturating_add(number(result.error))
         });
-        let name = known.map_or_else(
-            || derived(run, metric, taken.saturating_add(1)),
-            str::to_owned,
-        );
+        let derived = || derived(run, metric, taken.saturating_add(1));
+        let key = self.site.key(run, request.measurement.as_ref(), derived);
         let mut wait = Duration::from_secs(1);
         for _ in 0..ATTEMPTS {
-            if self.delete(run, &name).await {
+            if self.delete(run, metric, &key).await {
                 return;
             }
             tokio::time::sleep(wait).await;
@@ -150,34 +158,44 @@ impl Jobs {
         }
     }
 
-    /// Deletes a Job with its pods; true when it is gone or going.
-    async fn delete(&self, run: &AnalysisRun, name: &str) -> bool {
-        let (key, must) = (key(run, name), Must::exist());
-        let policy = PropagationPolicy::Foreground;
-        match self.executor.delete(&JOB, &key, &must, policy).await {
-            Ok(_) | Err(WriteError::Gone(_)) => true,
+    /// Deletes a Job with its pods, if it is the one of this run and metric; true when it is gone or going.
+    async fn delete(&self, run: &AnalysisRun, metric: &Metric, key: &Key) -> bool {
+        match self.try_delete(run, metric, key).await {
+            Ok(()) | Err(WriteError::Gone(_) | WriteError::Conflict(_)) => true,
             Err(error) => {
                 tracing::warn!(job = %key, %error, "the Job cannot be deleted");
                 false
             }
         }
     }
+
+    async fn try_delete(
+        &self,
+        run: &AnalysisRun,
+        metric: &Metric,
+        key: &Key,
+    ) -> Result<(), WriteError> {
+        let ctx = &self.site.ctx;
+        let found = ctx.api.get(&JOB, key).await?;
+        let Some(found) = found.filter(|found| is_ours(found, run, metric)) else {
+            return Ok(());
+        };
+        let uid = found.pointer("/metadata/uid").and_then(Value::as_str);
+        let must = Must::be_uid(uid.unwrap_or_default());
+        let policy = PropagationPolicy::Foreground;
+        ctx.executor.delete(&JOB, key, &must, policy).await?;
+        Ok(())
+    }
 }
 
-fn refused(error: &WriteError) -> Outcome {
-    Outcome::Error {
-        message: error.to_string(),
-        transient: error.is_transient(),
-    }
+fn is_ours(found: &Value, run: &AnalysisRun, metric: &Metric) -> bool {
+    let uid = run.metadata.uid.as_deref().unwrap_or_default();
+    job::is_ours(found, uid, &metric.name)
 }
 
 fn derived(run: &AnalysisRun, metric: &Metric, number: u32) -> String {
     let uid = run.metadata.uid.as_deref().unwrap_or_default();
     job::name(uid, &metric.name, number)
-}
-
-fn key(run: &AnalysisRun, name: &str) -> Key {
-    Key::new(run.metadata.namespace.as_deref().unwrap_or_default(), name)
 }
 
 /// Number of Jobs of a metric that are kept: as many as its measurements.

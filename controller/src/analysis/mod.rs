@@ -4,7 +4,8 @@
 //! |---|---|
 //! | take in what measurements gave, decide | this file, by `sluice_analysis::run`, pure |
 //! | act: status, events, deletion | [`act`] |
-//! | measure: secrets, provider, outcome | [`measure`], [`provider`], [`secrets`], [`job`]; in tasks that hold no worker |
+//! | measure: secrets, provider, outcome | [`measure`], [`provider`], [`secrets`]; in tasks that hold no worker |
+//! | Jobs: where, made and deleted, watched, left behind | [`job_site`], [`job`], [`job_watch`], [`job_orphans`] |
 //! | metrics | [`info`] |
 //!
 //! The outcome of a measurement stays here until the API has confirmed the status that contains it: it is neither lost
@@ -13,6 +14,8 @@
 mod act;
 mod info;
 mod job;
+mod job_orphans;
+mod job_site;
 mod job_watch;
 mod measure;
 mod provider;
@@ -27,9 +30,12 @@ use sluice_runtime::kind::{ANALYSIS_RUN, ANALYSIS_TEMPLATE};
 use sluice_runtime::series::Family;
 use sluice_runtime::watch::WatchOptions;
 use sluice_runtime::{Context, Key, Kind, Next, Object, Queue};
+use tokio::task::JoinSet;
 
 use crate::config::Config;
 use crate::reconcile::{self, Core, Reconcile};
+use job_orphans::Orphans;
+use job_site::JobSite;
 use job_watch::JobWatch;
 use measure::Measurements;
 use provider::Providers;
@@ -42,6 +48,8 @@ pub(crate) struct AnalysisRuns {
     core: Core,
     measurements: Measurements,
     jobs: JobWatch,
+    /// Where the garbage collector of the cluster does not know whose a Job is.
+    orphans: Option<Orphans>,
 }
 
 impl Reconcile for AnalysisRuns {
@@ -73,8 +81,8 @@ impl Reconcile for AnalysisRuns {
 }
 
 impl AnalysisRuns {
-    /// Starts the caches that the loop needs.
-    pub(crate) fn start(ctx: &Context, config: &Config) -> Arc<Self> {
+    /// Starts the caches that the loop needs. `jobs` has the handles of the cluster in which Jobs run, if it is another one.
+    pub(crate) fn start(ctx: &Context, jobs: Option<Context>, config: &Config) -> Arc<Self> {
         let queue: Queue<Key> = Queue::new("AnalysisRuns");
         let of_instance = WatchOptions {
             labels: Some(config.instance_selector()),
@@ -87,7 +95,10 @@ impl AnalysisRuns {
         runs.subscribe(Box::new(move |change| {
             wake.add(change.object().key.clone())
         }));
-        let providers = Providers::new(ctx, &config.providers);
+        let site = JobSite::new(ctx, jobs, config);
+        let orphans = site.place.is_elsewhere();
+        let orphans = orphans.then(|| Orphans::new(ctx, &site));
+        let providers = Providers::new(ctx, &site, &config.providers);
         info::register(
             &ctx.metrics,
             &runs,
@@ -95,13 +106,21 @@ impl AnalysisRuns {
         );
         Arc::new(Self {
             measurements: Measurements::new(ctx, &queue, providers),
-            jobs: JobWatch::default(),
+            jobs: JobWatch::new(&site, &queue, &runs, orphans.clone()),
+            orphans,
             core: Core::new(ctx, queue, &runs, config.resync),
         })
     }
 
     /// Works on runs until the context's `stop`, then finishes what is under way, and measures no more.
     pub(crate) async fn run(self: &Arc<Self>, workers: usize) {
+        // Ended with this function: a deletion that was not made is made by whoever acts next.
+        let mut beside = JoinSet::new();
+        if let Some(orphans) = self.orphans.clone() {
+            beside.spawn(orphans.run(Arc::clone(&self.core.objects)));
+            // Jobs of runs that went while nobody acted are there already.
+            self.jobs.start();
+        }
         reconcile::run(self, workers).await;
         self.measurements.end();
     }
@@ -131,8 +150,7 @@ impl AnalysisRuns {
             events.extend(plan.events);
             reasons.extend(plan.reasons);
         }
-        self.jobs
-            .hurry(&self.core.ctx, &self.core.queue, &mut working);
+        self.jobs.hurry(&mut working);
         let in_flight = self.measurements.in_flight(key, &object.uid);
         let mut plan: RunPlan = sluice_analysis::decide(&working, &in_flight, now);
         events.append(&mut plan.events);

@@ -8,6 +8,7 @@ use sluice_crds::analysis::AnalysisRun;
 use sluice_runtime::{Api, Clock, Context};
 
 use super::job::Jobs;
+use super::job_site::JobSite;
 use super::secrets::{self, SecretError};
 
 /// The backends, with what they need around them; cheap to clone.
@@ -21,12 +22,12 @@ pub(super) struct Providers {
 }
 
 impl Providers {
-    pub(super) fn new(ctx: &Context, settings: &Settings) -> Self {
+    pub(super) fn new(ctx: &Context, jobs: &Arc<JobSite>, settings: &Settings) -> Self {
         Self {
             api: ctx.api.clone(),
             clock: Arc::clone(&ctx.clock),
             registry: Arc::new(Registry::new(settings)),
-            jobs: Jobs::new(&ctx.api, &ctx.executor),
+            jobs: Jobs::new(jobs),
             own_namespace: Arc::from(ctx.own_namespace.as_str()),
         }
     }

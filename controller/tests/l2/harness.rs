@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use sluice_controller::Config;
 use sluice_controller::args;
+use sluice_controller::{Clients, Config};
 use sluice_runtime::clock::TokioClock;
 use sluice_runtime::kind::{
     ANALYSIS_RUN, ANALYSIS_TEMPLATE, CLUSTER_ANALYSIS_TEMPLATE, DEPLOYMENT, EVENT, EXPERIMENT,
@@ -79,14 +79,33 @@ impl Harness {
         Self::start_at(server, more, "2026-01-01T01:00:00Z".parse().unwrap())
     }
 
+    /// Starts a controller that runs the Jobs of metrics in another cluster.
+    pub(crate) fn start_beside(server: FakeApi, jobs: &FakeApi, more: &[&str]) -> Self {
+        let clients = Clients {
+            home: server.client(),
+            jobs: Some(jobs.client()),
+        };
+        Self::start_as(
+            server,
+            clients,
+            more,
+            "2026-01-01T01:00:00Z".parse().unwrap(),
+        )
+    }
+
     /// Starts a controller with further arguments at a moment; from then on wall time follows tokio's timers.
     pub(crate) fn start_at(server: FakeApi, more: &[&str], base: Timestamp) -> Self {
+        let clients = server.client().into();
+        Self::start_as(server, clients, more, base)
+    }
+
+    fn start_as(server: FakeApi, clients: Clients, more: &[&str], base: Timestamp) -> Self {
         // RUST_LOG shows what the controller says.
         telemetry::init_logs("off", LogFormat::Text);
         let stop = CancellationToken::new();
         let run = tokio::spawn(sluice_controller::run_with_clock(
             config(more),
-            server.client(),
+            clients,
             stop.clone(),
             Arc::new(TokioClock::starting_at(base)),
         ));

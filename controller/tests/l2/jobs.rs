@@ -6,14 +6,14 @@ use sluice_runtime::kind::{ANALYSIS_RUN, JOB, POD};
 use crate::harness::{Harness, server};
 use crate::support::{FakeApi, Fault};
 
-fn run(name: &str, metrics: Value) -> Value {
+pub(crate) fn run(name: &str, metrics: Value) -> Value {
     json!({
         "apiVersion": "argoproj.io/v1alpha1", "kind": "AnalysisRun",
         "metadata": {"name": name, "namespace": "a"}, "spec": {"metrics": metrics}
     })
 }
 
-fn smoke(more: Value) -> Value {
+pub(crate) fn smoke(more: Value) -> Value {
     let mut metric = json!({"name": "smoke", "provider": {"job": {"spec": {"template": {"spec": {
         "restartPolicy": "Never", "containers": [{"name": "c", "image": "i"}]}}}}}});
     for (key, value) in more.as_object().unwrap() {
@@ -22,7 +22,7 @@ fn smoke(more: Value) -> Value {
     json!([metric])
 }
 
-fn phase(server: &FakeApi, name: &str) -> String {
+pub(crate) fn phase(server: &FakeApi, name: &str) -> String {
     let run = server.get(&ANALYSIS_RUN, "a", name).unwrap();
     run["status"]["phase"]
         .as_str()
@@ -201,29 +201,34 @@ async fn only_as_many_jobs_are_kept_as_measurements() {
 
 // Real time: the backend is reached over a real socket.
 
-/// Backends that are dead from the start, and one that lives.
-#[tokio::test]
-async fn r20_backends_that_never_answer_hold_up_no_other_run() {
-    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = format!("http://{}/", silent.local_addr().unwrap());
+/// A backend that lives; its address.
+pub(crate) async fn backend() -> String {
     let router = axum::Router::new().route(
         "/",
         axum::routing::get(|| async { axum::Json(json!({"ok": 1})) }),
     );
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let good = format!("http://{}/", listener.local_addr().unwrap());
+    let address = format!("http://{}/", listener.local_addr().unwrap());
     tokio::spawn(async move { axum::serve(listener, router).await });
-    let metric = |url: &str| {
-        json!([{"name": "m", "successCondition": "result == 1",
-            "provider": {"web": {"url": url, "jsonPath": "{$.ok}", "timeoutSeconds": 600}}}])
-    };
+    address
+}
+
+/// A metric that asks a backend.
+pub(crate) fn web(url: &str) -> Value {
+    json!([{"name": "m", "successCondition": "result == 1",
+        "provider": {"web": {"url": url, "jsonPath": "{$.ok}", "timeoutSeconds": 600}}}])
+}
+
+/// Backends that are dead from the start, and one that lives.
+#[tokio::test]
+async fn r20_backends_that_never_answer_hold_up_no_other_run() {
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("http://{}/", silent.local_addr().unwrap());
+    let good = backend().await;
     let server = server();
     // Far more than there are workers.
     for number in 0..100 {
-        server.put(
-            &ANALYSIS_RUN,
-            run(&format!("slow-{number}"), metric(&address)),
-        );
+        server.put(&ANALYSIS_RUN, run(&format!("slow-{number}"), web(&address)));
     }
     let harness = Harness::start_with(server, &["--leader-elect=false", "--analysis-threads=2"]);
     harness
@@ -231,9 +236,7 @@ async fn r20_backends_that_never_answer_hold_up_no_other_run() {
             phase(server, "slow-99") == "Running"
         })
         .await;
-    harness
-        .server
-        .put(&ANALYSIS_RUN, run("good", metric(&good)));
+    harness.server.put(&ANALYSIS_RUN, run("good", web(&good)));
     let before = tokio::time::Instant::now();
     harness
         .until("a verdict", |server| phase(server, "good") == "Successful")

@@ -11,6 +11,7 @@ mod experiment;
 mod gone;
 mod harness;
 mod jobs;
+mod jobs_elsewhere;
 mod rollout;
 #[path = "../../../runtime/tests/l2/support/mod.rs"]
 #[expect(dead_code, reason = "the runtime's own tests use the rest of it")]

@@ -192,6 +192,14 @@ async fn r18_who_is_not_the_leader_sends_nothing() {
         .await;
     assert!(matches!(error, Err(WriteError::NotLeader)));
     assert!(server.requests().is_empty());
+    // In another cluster neither.
+    let other = FakeApi::with(&[&SERVICE]);
+    let error = executor
+        .with_api(other.api())
+        .create(&SERVICE, "a", &service("new"))
+        .await;
+    assert!(matches!(error, Err(WriteError::NotLeader)));
+    assert!(other.requests().is_empty());
     // A write may not outlive the permission.
     fence.extend(Instant::now() + Duration::from_secs(1));
     server.fail("PATCH", "web", 100, Fault::Hang);

@@ -70,9 +70,22 @@
 - apiGroups: [argoproj.io]
   resources: [analysisruns]
   verbs: [get, list, watch, patch, delete]
+{{- if not .Values.analysisJobs.kubeconfigSecret }}
 - apiGroups: [argoproj.io]
   resources: [analysisruns/finalizers]
   verbs: [update]
+{{- if not .Values.analysisJobs.namespace }}
+{{ include "sluice.rules.jobs" . }}
+{{- end }}
+{{- end }}
+{{- if .Values.analysis.readSecrets }}
+- apiGroups: [""]
+  resources: [secrets]
+  verbs: [get]
+{{- end }}
+{{- end }}
+
+{{- define "sluice.rules.jobs" -}}
 {{- if .Values.analysis.runJobs }}
 - apiGroups: [batch]
   resources: [jobs]
@@ -80,11 +93,6 @@
 - apiGroups: [""]
   resources: [pods]
   verbs: [list]
-{{- end }}
-{{- if .Values.analysis.readSecrets }}
-- apiGroups: [""]
-  resources: [secrets]
-  verbs: [get]
 {{- end }}
 {{- end }}
 
