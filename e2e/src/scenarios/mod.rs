@@ -216,6 +216,11 @@ pub fn all() -> Vec<Scenario> {
             workloads::other_workloads
         ),
         scenario!(
+            "a Rollout is deleted, and its Services serve a Deployment",
+            240,
+            workloads::back_to_a_deployment
+        ),
+        scenario!(
             "a restart evicts pods one by one, as their budget allows",
             300,
             pods::restart

@@ -14,22 +14,58 @@ use super::fixtures::{job_analysis, rollout, services};
 use super::watch::{analysis_runs, experiments, healthy, observed, replica_sets, rollouts};
 use crate::cluster::Namespace;
 use crate::command::Command;
-use crate::demo::stage::text;
+use crate::demo::stage::{kind, text};
 use crate::install::Program;
 use crate::product::{checkout, images};
 use crate::wait::eventually;
 
 const INSTANCE: &str = "argo-rollouts.argoproj.io/controller-instance-id";
 
-/// An experiment, a Job, metadata, a blue-green and a restart, by a controller that may do nothing else.
+/// An experiment, a Job, metadata, a blue-green and a restart, by a controller that may do nothing else. Its Jobs run in a
+/// namespace of their own.
 pub(super) async fn own_rights_suffice(stage: Arc<Stage>) -> Result<()> {
     let namespace = stage.cluster.namespace("shard").await?;
+    let jobs = stage.cluster.namespace("shard-jobs").await?;
     let name = namespace.name();
     let id = name.to_owned();
-    install(&stage, name, &id).await?;
-    let outcome = updates(&stage, &namespace, &id).await;
+    let place = format!("analysisJobs.namespace={}", jobs.name());
+    install(&stage, name, &id, &[place]).await?;
+    let outcome = async {
+        updates(&stage, &namespace, &id).await?;
+        jobs_elsewhere(&stage, name, jobs.name()).await
+    };
+    let outcome = outcome.await;
     uninstall(&stage, name).await?;
     outcome
+}
+
+/// The Jobs of all runs are in their namespace, and go with their runs, although nothing there owns them.
+async fn jobs_elsewhere(stage: &Stage, namespace: &str, place: &str) -> Result<()> {
+    let jobs = kind("batch", "v1", "Job", "jobs");
+    let here = stage.list(namespace, &jobs).await?;
+    ensure!(here.is_empty(), "Jobs beside their runs: {here:?}");
+    let runs = stage.list(namespace, &analysis_runs()).await?;
+    let made = stage.list(place, &jobs).await?;
+    ensure!(
+        !runs.is_empty() && made.len() == runs.len(),
+        "{} runs have {} Jobs in {place}",
+        runs.len(),
+        made.len()
+    );
+    for run in &runs {
+        let name = text(run, "/metadata/name");
+        stage.delete(namespace, &analysis_runs(), &name).await?;
+    }
+    eventually(
+        "the Jobs to go with their runs",
+        Duration::from_secs(30),
+        || async {
+            let left = stage.list(place, &jobs).await?;
+            ensure!(left.is_empty(), "{} are left", left.len());
+            Ok(())
+        },
+    )
+    .await
 }
 
 /// Takes the second installation away, with its ClusterRole, which does not go with the namespace. Nothing happens when
@@ -50,8 +86,14 @@ pub(super) async fn uninstall(stage: &Stage, namespace: &str) -> Result<()> {
     Ok(())
 }
 
-/// Installs Sluice for the objects of a namespace that carry an instance id, and waits until it is ready.
-pub(super) async fn install(stage: &Stage, namespace: &str, id: &str) -> Result<()> {
+/// Installs Sluice for the objects of a namespace that carry an instance id, with more values of the chart, and waits until
+/// it is ready.
+pub(super) async fn install(
+    stage: &Stage,
+    namespace: &str,
+    id: &str,
+    more: &[String],
+) -> Result<()> {
     let helm = stage.cluster.tools().path(Program::Helm)?;
     let values = [
         format!("image.repository={}", images::SLUICE),
@@ -65,7 +107,12 @@ pub(super) async fn install(stage: &Stage, namespace: &str, id: &str) -> Result<
         .args(["install", "shard"])
         .arg(checkout()?.join("charts/sluice"))
         .args(["--namespace", namespace, "--wait", "--timeout", "90s"])
-        .args(values.iter().flat_map(|value| ["--set", value.as_str()]))
+        .args(
+            values
+                .iter()
+                .chain(more)
+                .flat_map(|value| ["--set", value.as_str()]),
+        )
         .env("KUBECONFIG", stage.cluster.kubeconfig())
         .limit(Duration::from_secs(120))
         .run()

@@ -1,4 +1,4 @@
-//! Pod templates that come from a Deployment, a ReplicaSet or a PodTemplate.
+//! Pod templates that come from a Deployment, a ReplicaSet or a PodTemplate; and the way back to a Deployment.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,9 +9,10 @@ use serde_json::{Value, json};
 
 use super::Stage;
 use super::canary::paused;
-use super::fixtures::rollout;
+use super::fixtures::{rollout, services};
 use super::plugin::Plugin;
-use super::watch::{healthy, ready, replica_sets};
+use super::visitor::Visitor;
+use super::watch::{healthy, ready, replica_sets, rollouts, services as service_kind};
 use crate::cluster::Namespace;
 use crate::demo::stage::{kind, number, text};
 
@@ -175,6 +176,46 @@ pub(super) async fn other_workloads(stage: Arc<Stage>) -> Result<()> {
         ensure!(
             pods.all(|pod| text(&pod, "/spec/containers/0/image").ends_with(":v2")),
             "pods of {workload} have another image than the {workload}"
+        );
+    }
+    Ok(())
+}
+
+/// A Rollout is deleted, and a Deployment beside it gets the requests of the Services that selected its revision.
+pub(super) async fn back_to_a_deployment(stage: Arc<Stage>) -> Result<()> {
+    let namespace = stage.cluster.namespace("deleted").await?;
+    let name = namespace.name();
+    let strategy = "canary:\n  canaryService: web-canary\n  stableService: web-stable";
+    namespace.apply_yaml(&services()).await?;
+    namespace.apply_yaml(&rollout(2, strategy)).await?;
+    stage
+        .rollout_until(name, "v1 to be healthy", 90, healthy)
+        .await?;
+    let mut deployment = as_deployment(&rollout(2, strategy))?;
+    deployment["metadata"]["name"] = json!("web");
+    let container = &mut deployment["spec"]["template"]["spec"]["containers"][0];
+    container["image"] = json!(format!("{}:v2", crate::product::images::DEMO_APP));
+    namespace.apply_yaml(&deployment.to_string()).await?;
+    let available = |object: &Value| number(object, "/status/availableReplicas") == 2;
+    let what = "the Deployment to be available";
+    stage
+        .until(name, &deployments(), "web", what, 60, available)
+        .await?;
+    let visitor = Visitor::start(&stage, name, "web-stable").await?;
+    visitor
+        .turns_to("v1")
+        .await
+        .context("before the deletion")?;
+    stage.delete(name, &rollouts(), "web").await?;
+    visitor.reaches("v2").await.context("after the deletion")?;
+    for service in ["web-stable", "web-canary"] {
+        let object = stage.get(name, &service_kind(), service).await?;
+        ensure!(
+            object["spec"]["selector"] == json!({ "app": "web" })
+                && !object["metadata"]["annotations"]
+                    .to_string()
+                    .contains("managed-by-rollouts"),
+            "{service} is not let go: {object}"
         );
     }
     Ok(())

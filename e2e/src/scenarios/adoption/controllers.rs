@@ -31,7 +31,7 @@ impl Controller {
     pub(super) async fn start(self, stage: &Stage, namespace: &str) -> Result<()> {
         match self {
             Controller::ArgoRollouts => argo_rollouts(stage, namespace).await?,
-            Controller::Sluice => sharding::install(stage, namespace, namespace).await?,
+            Controller::Sluice => sharding::install(stage, namespace, namespace, &[]).await?,
         }
         tokio::time::sleep(LOOKED).await;
         Ok(())
