@@ -6,9 +6,11 @@
 //! must say `namespace` in its backendRefs, so its owner has agreed.
 //!
 //! A template of an experiment with a weight is a further backendRef of those rules (see [`experiments`]).
-//! Header and mirror routes are further rules at the head of the list (see [`managed`]). While the canary has traffic the
+//! Header and mirror routes are further rules at the head of the list (see [`managed`]), mirror routes only where the
+//! gateways can make them (see [`capability`]). While the canary has traffic the
 //! route carries a label and an annotation (see [`in_progress`]).
 
+mod capability;
 pub(crate) mod config;
 mod in_progress;
 mod managed;
@@ -141,6 +143,14 @@ impl Route {
         }
     }
 
+    /// Further objects that tell whether the header and mirror routes of the steps can be made.
+    pub(crate) fn told_by(&self, rollout: &Rollout, objects: &Lookup<'_, '_>) -> Vec<ObjectRef> {
+        let route = objects(&self.object).filter(|_| self.header_routes);
+        route.map_or_else(Vec::new, |route| {
+            capability::told_by(rollout, route, objects)
+        })
+    }
+
     pub(crate) fn observe<'a>(
         &self,
         rollout: &Rollout,
@@ -148,7 +158,14 @@ impl Route {
         objects: &Lookup<'_, 'a>,
         max: i32,
     ) -> Vec<ObservedSplit> {
-        let shown = |route: &Value, rules: &[SplitRule<'_>]| self.shown(rollout, route, rules);
+        let shown = |route: &Value, rules: &[SplitRule<'_>]| {
+            let mut shown = self.shown(route, rules)?;
+            if self.header_routes {
+                let cannot = || capability::problem(rollout, route, objects);
+                shown.problem = managed::problem(rollout, rules).or_else(cannot);
+            }
+            Some(shown)
+        };
         let entry = |object: String, canary, accepted, routes| ObservedSplit {
             object,
             field: self.field.clone(),
@@ -262,16 +279,8 @@ impl Route {
 
 impl Route {
     /// The header and mirror routes that the route has; `None` when it gets none and has none.
-    fn shown(
-        &self,
-        rollout: &Rollout,
-        route: &Value,
-        rules: &[SplitRule<'_>],
-    ) -> Option<ShownRoutes> {
-        let mut shown = self.owner.shown(route, rules);
-        if self.header_routes {
-            shown.problem = managed::problem(rollout, rules);
-        }
+    fn shown(&self, route: &Value, rules: &[SplitRule<'_>]) -> Option<ShownRoutes> {
+        let shown = self.owner.shown(route, rules);
         let nothing = shown.routes.is_empty() && shown.intact;
         (self.header_routes || !nothing).then_some(shown)
     }

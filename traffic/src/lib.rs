@@ -8,6 +8,7 @@
 //!
 //! ```text
 //! referenced(rollout) ─→ what to watch, or the fields that cannot be driven
+//! told_by(rollout, objects) ─→ what else to look at: what the gateways can
 //! observe(rollout, objects, max) ─→ what each object says now
 //! edits(rollout, split, objects) ─→ what to write; nothing when the objects say it already
 //! ```
@@ -62,6 +63,19 @@ pub fn referenced(rollout: &Rollout) -> Result<Vec<RouterObject>, Vec<FieldError
     } else {
         Err(spec.errors)
     }
+}
+
+/// Further objects that tell whether the header and mirror routes of the Rollout's steps can be made: the Gateways of its
+/// routes, and the classes of those Gateways, as far as `objects` finds what names them. So it is asked again with what it
+/// named, until it names nothing new. An object that is not found tells nothing and stands in nobody's way.
+#[must_use]
+pub fn told_by(rollout: &Rollout, objects: &Lookup<'_, '_>) -> Vec<ObjectRef> {
+    let routers = spec::read(rollout).routers;
+    let gateways = routers.iter().filter_map(|router| match router {
+        Router::Gateway(route) => Some(route.told_by(rollout, objects)),
+        Router::Nginx(_) | Router::Traefik(_) => None,
+    });
+    gateways.flatten().collect()
 }
 
 /// What each router object says now, scaled to parts of `max`: one entry for each place that carries weights. That is

@@ -40,7 +40,7 @@ pub(crate) struct Observed {
     templates: Templates,
     traffic: Result<Vec<ObservedSplit>, Vec<(String, String)>>,
     workload: Option<Value>,
-    /// Router objects that exist, by reference.
+    /// Router objects that exist, and what tells what they can, by reference.
     pub(crate) routes: Vec<(ObjectRef, Value)>,
 }
 
@@ -129,7 +129,7 @@ pub(crate) fn observe(watches: &Watches, caches: &Caches, object: &Arc<Object>) 
         .collect();
     let workload = workload(watches, caches, &rollout, namespace, &mut named);
     // The index is set before the caches are read, so that no change falls between the two.
-    watches.references.set(&object.key, named);
+    watches.references.set(&object.key, named.clone());
 
     let caches_needed = route_caches.iter().map(|(_, cache)| cache);
     if let Some(sight) = unsettled(caches_needed.chain(workload.iter().map(|(cache, _)| cache))) {
@@ -147,7 +147,7 @@ pub(crate) fn observe(watches: &Watches, caches: &Caches, object: &Arc<Object>) 
     } else {
         Vec::new()
     };
-    let routes: Vec<(ObjectRef, Value)> = route_caches
+    let mut routes: Vec<(ObjectRef, Value)> = route_caches
         .into_iter()
         .filter_map(|(object, cache)| {
             let value = cache
@@ -156,6 +156,9 @@ pub(crate) fn observe(watches: &Watches, caches: &Caches, object: &Arc<Object>) 
             Some((object, value))
         })
         .collect();
+    if let Some(sight) = gateways(watches, caches, object, &rollout, named, &mut routes) {
+        return sight;
+    }
     let lookup = |wanted: &ObjectRef| {
         routes
             .iter()
@@ -192,6 +195,48 @@ pub(crate) fn observe(watches: &Watches, caches: &Caches, object: &Arc<Object>) 
         traffic,
         routes,
     }))
+}
+
+/// Adds what tells whether the routers can make the routes of the steps, as far as it exists and may be read.
+fn gateways(
+    watches: &Watches,
+    caches: &Caches,
+    object: &Object,
+    rollout: &Rollout,
+    mut named: BTreeSet<Reference>,
+    routes: &mut Vec<(ObjectRef, Value)>,
+) -> Option<Sight> {
+    // A route names Gateways, and they name their classes.
+    for _ in 0..2 {
+        let find = |wanted: &ObjectRef| routes.iter().find(|(known, _)| known == wanted);
+        let mut told = sluice_traffic::told_by(rollout, &|wanted| Some(&find(wanted)?.1));
+        told.retain(|object| find(object).is_none());
+        if told.is_empty() {
+            break;
+        }
+        let place =
+            |object: &ObjectRef| (kind_of(object), Key::new(&object.namespace, &object.name));
+        named.extend(
+            told.iter()
+                .map(place)
+                .map(|(kind, key)| reference(&kind, key)),
+        );
+        // As above: the index first.
+        watches.references.set(&object.key, named.clone());
+        for wanted in told {
+            let (kind, key) = place(&wanted);
+            let cache = watches.named(caches, &kind);
+            match cache.state() {
+                SyncState::Starting => return Some(Sight::NotYet),
+                // It would only be told what does not work.
+                SyncState::Denied => {}
+                SyncState::Synced | SyncState::Absent => {
+                    routes.extend(cache.get(&key).map(|found| (wanted, found.value())));
+                }
+            }
+        }
+    }
+    None
 }
 
 /// The first of the caches that cannot be relied on, as the answer to give.

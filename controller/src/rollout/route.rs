@@ -115,6 +115,6 @@ pub(crate) fn kind_of(object: &ObjectRef) -> Kind {
         version: Cow::Owned(version.to_owned()),
         kind: Cow::Owned(object.kind.clone()),
         plural: Cow::Owned(object.plural.clone()),
-        namespaced: true,
+        namespaced: !object.namespace.is_empty(),
     }
 }

@@ -252,6 +252,11 @@ pub fn all() -> Vec<Scenario> {
             sides::header
         ),
         scenario!(
+            "requests are mirrored only where the gateway can do it",
+            240,
+            sides::mirror
+        ),
+        scenario!(
             "two Services swap roles while stable shrinks and grows",
             300,
             sides::ping_pong

@@ -9,9 +9,10 @@ use serde_json::{Value, json};
 use super::Stage;
 use super::canary::{paused, sizes};
 use super::fixtures::{self, rollout, routed, services};
-use super::watch::{healthy, rollouts, services as service_kind};
+use super::watch::{healthy, http_routes, rollouts, services as service_kind};
 use crate::cluster::Namespace;
-use crate::demo::stage::{kind, number, text};
+use crate::demo::load::{self, Load};
+use crate::demo::stage::{number, text};
 use crate::wait::eventually;
 
 async fn deployed(
@@ -75,7 +76,6 @@ pub(super) async fn header(stage: Arc<Stage>) -> Result<()> {
     stage
         .rollout_until(name, "v2 to be healthy", 60, healthy)
         .await?;
-    let route = kind("gateway.networking.k8s.io", "v1", "HTTPRoute", "httproutes");
     let gone = |route: &Value| {
         let rules = route.pointer("/spec/rules").and_then(Value::as_array);
         rules.map(Vec::len) == Some(1) && !route["spec"].to_string().contains("x-tester")
@@ -83,7 +83,7 @@ pub(super) async fn header(stage: Arc<Stage>) -> Result<()> {
     stage
         .until(
             name,
-            &route,
+            &http_routes(),
             "web",
             "the route of the testers to go",
             20,
@@ -91,6 +91,119 @@ pub(super) async fn header(stage: Arc<Stage>) -> Result<()> {
         )
         .await?;
     Ok(())
+}
+
+/// Traefik cannot copy requests and would answer them with errors, so a mirror route is not made, the Rollout says why, and
+/// no request fails. Behind a gateway that says it can, the route comes, and it goes with the promotion.
+pub(super) async fn mirror(stage: Arc<Stage>) -> Result<()> {
+    let steps = "- setWeight: 50\n- setMirrorRoute:\n    name: copies\n    percentage: 30\n    match:\n      - path:\n          \
+                 prefix: /\n- pause: {}";
+    let strategy = |name: &str| {
+        routed(name, steps, "").replace(
+            "  trafficRouting:\n",
+            "  trafficRouting:\n    managedRoutes:\n      - name: copies\n",
+        )
+    };
+    let namespace = deployed(&stage, "mirror", 2, strategy).await?;
+    let name = namespace.name();
+    let users = users(&stage, name)?;
+    stage.update(name, "v2").await?;
+    let holds = |rollout: &Value| {
+        let told = text(rollout, "/status/message");
+        told.contains("GatewayClass traefik") && told.contains("HTTPRouteRequestMirror")
+    };
+    stage
+        .rollout_until(
+            name,
+            "the Rollout to say what its gateway cannot do",
+            60,
+            holds,
+        )
+        .await?;
+    let route = stage.get(name, &http_routes(), "web").await?;
+    ensure!(!mirrors(&route, 30), "the route is made: {}", route["spec"]);
+    let failed = load::sum(&users.total()).failed;
+    ensure!(failed == 0, "{failed} requests failed");
+    drop(users);
+
+    // A gateway that nobody runs, of a class that says what it can.
+    let version = "gateway.networking.k8s.io/v1";
+    let class = json!({
+        "apiVersion": version, "kind": "GatewayClass", "metadata": { "name": name },
+        "spec": { "controllerName": "sluice.dev/nobody" }
+    });
+    let gateway = json!({
+        "apiVersion": version, "kind": "Gateway", "metadata": { "name": "copying" },
+        "spec": { "gatewayClassName": name, "listeners": [{ "name": "http", "port": 80, "protocol": "HTTP" }] }
+    });
+    for object in [class, gateway] {
+        namespace.apply_yaml(&object.to_string()).await?;
+    }
+    let features = ["HTTPRouteRequestMirror", "HTTPRouteRequestPercentageMirror"];
+    let status =
+        json!({ "status": { "supportedFeatures": features.map(|it| json!({ "name": it })) } });
+    namespace
+        .kubectl(&[
+            "patch",
+            "gatewayclass",
+            name,
+            "--subresource=status",
+            "--type=merge",
+            "--patch",
+            &status.to_string(),
+        ])
+        .await?;
+    let parents = json!({ "spec": { "parentRefs": [{ "name": "copying" }] } });
+    stage.patch(name, &http_routes(), "web", &parents).await?;
+    let outcome = mirrored(&stage, name).await;
+    namespace.kubectl(&["delete", "gatewayclass", name]).await?;
+    outcome
+}
+
+/// The mirror route is there in the pause, and gone when the update is.
+async fn mirrored(stage: &Stage, namespace: &str) -> Result<()> {
+    stage
+        .rollout_until(namespace, "the pause after the mirror route", 60, paused)
+        .await?;
+    let route = stage.get(namespace, &http_routes(), "web").await?;
+    ensure!(mirrors(&route, 30), "no mirror route: {}", route["spec"]);
+    stage.promote(namespace).await?;
+    stage
+        .rollout_until(namespace, "v2 to be healthy", 60, healthy)
+        .await?;
+    let gone = |route: &Value| !mirrors(route, 30) && list(route, "/spec/rules").len() == 1;
+    let what = "the mirror route to go";
+    stage
+        .until(namespace, &http_routes(), "web", what, 20, gone)
+        .await?;
+    Ok(())
+}
+
+/// Whether a rule of the route copies so many percent of its requests to the canary.
+fn mirrors(route: &Value, percent: i32) -> bool {
+    list(route, "/spec/rules").iter().any(|rule| {
+        list(rule, "/filters").iter().any(|filter| {
+            number(filter, "/requestMirror/percent") == percent
+                && text(filter, "/requestMirror/backendRef/name") == "web-canary"
+        })
+    })
+}
+
+fn list<'a>(object: &'a Value, pointer: &str) -> &'a [Value] {
+    let list = object.pointer(pointer).and_then(Value::as_array);
+    list.map_or(&[], Vec::as_slice)
+}
+
+/// Users who ask through the router.
+fn users(stage: &Stage, namespace: &str) -> Result<Load> {
+    let entry = stage.cluster.web_url();
+    let entry = entry.trim_start_matches("http://").parse()?;
+    Load::start(
+        entry,
+        &format!("{namespace}.local"),
+        20,
+        Duration::from_secs(300),
+    )
 }
 
 /// The versions that answer 20 requests with a value of the header; none is sent when it is empty.
@@ -122,17 +235,7 @@ pub(super) async fn ping_pong(stage: Arc<Stage>) -> Result<()> {
     };
     let namespace = deployed(&stage, "pingpong", 4, strategy).await?;
     let name = namespace.name();
-    let entry = stage
-        .cluster
-        .web_url()
-        .trim_start_matches("http://")
-        .parse()?;
-    let users = crate::demo::load::Load::start(
-        entry,
-        &format!("{name}.local"),
-        20,
-        Duration::from_secs(300),
-    )?;
+    let users = users(&stage, name)?;
     let mut stable_before = stable_service(&stage, name).await?;
     for (version, updates) in [("v2", 1), ("v1", 2)] {
         stage.update(name, version).await?;
@@ -165,7 +268,7 @@ pub(super) async fn ping_pong(stage: Arc<Stage>) -> Result<()> {
         );
         stable_before = stable;
     }
-    let failed = crate::demo::load::sum(&users.total()).failed;
+    let failed = load::sum(&users.total()).failed;
     ensure!(failed == 0, "{failed} requests failed");
     Ok(())
 }
