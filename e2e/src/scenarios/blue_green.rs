@@ -203,7 +203,10 @@ async fn roles(stage: &Stage, namespace: &str, wanted: &[(&str, &str)]) -> Resul
         let mut shown = BTreeSet::new();
         for pod in stage.living_pods(namespace).await? {
             let label = |key: &str| text(&pod, &format!("/metadata/labels/{key}"));
-            shown.insert((label("rollouts-pod-template-hash"), label("role")));
+            // Pods of Jobs are no pods of the app.
+            if label("app") == "web" {
+                shown.insert((label("rollouts-pod-template-hash"), label("role")));
+            }
         }
         let wanted = wanted
             .iter()

@@ -107,20 +107,19 @@ pub(super) async fn expires(stage: Arc<Stage>) -> Result<()> {
     let namespace = stage.cluster.namespace("ttl").await?;
     let name = namespace.name();
     let template = crate::cluster::parse(&job_analysis("once", &[("once", "exit 0")]))?;
-    let runs = [
-        ("short", json!({ "secondsAfterSuccess": 4 })),
-        ("kept", Value::Null),
-    ];
-    for (run, ttl) in &runs {
+    let runs = [("short", true), ("kept", false)];
+    for (run, expires) in runs {
         let mut spec = template[0]["spec"].clone();
-        spec["ttlStrategy"] = ttl.clone();
+        if expires {
+            spec["ttlStrategy"] = json!({ "secondsAfterSuccess": 4 });
+        }
         let object = json!({
             "apiVersion": "argoproj.io/v1alpha1", "kind": "AnalysisRun", "metadata": { "name": run }, "spec": spec
         });
         namespace.apply_yaml(&object.to_string()).await?;
     }
     let over = |run: &Value| text(run, "/status/phase") == "Successful";
-    for (run, _) in &runs {
+    for (run, _) in runs {
         let what = format!("the run {run} to be over");
         stage
             .until(name, &analysis_runs(), run, &what, 60, over)
