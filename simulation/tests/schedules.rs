@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 
 use sluice_rollout::{Effect, Reason, experiment};
 use sluice_simulation::coverage::{Counts, Coverage};
+use sluice_simulation::schedule::{Fault, Order, Step};
 use sluice_simulation::{fixtures, soak};
 
 /// Schedules of each fixture.
@@ -138,4 +139,37 @@ fn a_first_deployment_ends_well() {
             .end_well()
             .unwrap_or_else(|broken| panic!("{fixture}: {broken:?}"));
     }
+}
+
+/// A status that is lost while an older revision is gone back to: it skips the steps within its window, as with a status.
+#[test]
+fn a_rollback_within_its_window_goes_on_without_its_status() {
+    let crash = |nth, write| Step::Pass {
+        nth,
+        fault: Some(Fault::CrashBefore(write)),
+    };
+    let pass = |nth| Step::Pass { nth, fault: None };
+    let steps = [
+        Step::Relist,
+        crash(4, 5),
+        Step::CatchUp,
+        Step::Advance { seconds: 2 },
+        crash(4, 1),
+        Step::Order(Order::Image(1)),
+        Step::CatchUp,
+        pass(3),
+        Step::CatchUp,
+        pass(0),
+        Step::Workloads,
+        Step::Advance { seconds: 7 },
+        Step::Workloads,
+        Step::CatchUp,
+        Step::Due,
+        Step::Order(Order::Image(0)),
+        Step::CatchUp,
+        crash(4, 5),
+        Step::CatchUp,
+        pass(2),
+    ];
+    soak::replay("rollback-window", 11_481, &steps).unwrap_or_else(|broken| panic!("{broken:?}"));
 }

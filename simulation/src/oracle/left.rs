@@ -8,7 +8,8 @@ use super::{Broken, hash_of, replicas_of, selected};
 use crate::store::{Key, Object, Store};
 
 /// Hashes of the revisions that may count as stable when the status is lost; none where nothing could tell: without
-/// routers, and before the stable Service selects a revision.
+/// routers, and before the stable Service selects a revision. Where the spec has a `rollbackWindow` an older revision may
+/// follow at once, as it may with a status.
 pub fn was_stable(store: &Store, main: &Key) -> Vec<String> {
     let rollout = store.object(main).and_then(|it| it.rollout());
     let Some(rollout) = rollout.filter(|it| sides(it).is_some() && route(it).is_some()) else {
@@ -24,7 +25,11 @@ pub fn was_stable(store: &Store, main: &Key) -> Vec<String> {
         let set = set.replica_set();
         set.is_some_and(|set| set.annotations.contains_key(WAS_STABLE))
     };
-    let sets = store.objects("ReplicaSet").filter(|set| marked(set));
+    let made = |set: &Object| set.replica_set().map(|set| set.created);
+    let window = rollout.spec.rollback_window.is_some();
+    let in_window = |set: &Object| window && made(set) < made(selected);
+    let sets = store.objects("ReplicaSet");
+    let sets = sets.filter(|set| marked(set) || in_window(set));
     let sets = sets.map(|set| hash_of(set).to_owned());
     sets.chain([stable, hash_of(selected).to_owned()]).collect()
 }

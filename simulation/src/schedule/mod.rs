@@ -3,6 +3,7 @@
 mod order;
 
 use crate::cluster::Cluster;
+use crate::coverage::Coverage;
 use crate::oracle::Broken;
 use crate::random::Random;
 pub use order::Order;
@@ -158,7 +159,10 @@ pub fn play(cluster: &mut Cluster, steps: &[Step]) -> Result<(), (usize, Broken)
         cluster.step(*step).map_err(|broken| (number + 1, broken))?;
     }
     for end in [Cluster::end_by_deletion, Cluster::lose_status] {
-        end(&mut cluster.clone()).map_err(|broken| (steps.len(), broken))?;
+        let mut copy = cluster.clone();
+        copy.coverage = Coverage::default();
+        end(&mut copy).map_err(|broken| (steps.len(), broken))?;
+        cluster.coverage.add(&copy.coverage);
     }
     cluster.end_well().map_err(|broken| (steps.len(), broken))
 }
