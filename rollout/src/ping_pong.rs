@@ -2,7 +2,8 @@
 //!
 //! The weights alone do not tell, since a canary may have most of the traffic. So the set of the stable revision carries a
 //! mark, which it loses when it is given up as an update. A revision without it counts as stable only when both Services
-//! select it: then no other one could get the traffic. What cannot be told is left to a person, and nothing moves.
+//! select it, or one does and the other none: then no other one could get the traffic. What cannot be told is left to a
+//! person, and nothing moves.
 
 use sluice_crds::names;
 use sluice_crds::rollout::RolloutStatus;
@@ -62,6 +63,8 @@ pub(crate) fn roles(seen: &Seen<'_>) -> Roles {
             _ => Roles::AsTheStatusSays,
         };
     }
+    let forgotten = status.is_none_or(|status| status.current_pod_hash.is_none());
+    let new = Some(seen.sets.hash.as_str());
     let is_marked = |set: &&ReplicaSet| set.annotations.contains_key(names::WAS_STABLE);
     match (ping, pong) {
         (Some(ping), Some(pong))
@@ -81,6 +84,9 @@ pub(crate) fn roles(seen: &Seen<'_>) -> Roles {
         (Some(_), Some(_)) => {
             lost("its Services select two revisions of which neither is known to have been stable")
         }
+        // Nothing at all is known, and the one Service that selects a revision selects another than the template's.
+        (Some(only), None) if forgotten && only.hash() != new => found(only, PING),
+        (None, Some(only)) if forgotten && only.hash() != new => found(only, PONG),
         // The first deployment is under way.
         _ => Roles::AsTheStatusSays,
     }

@@ -173,3 +173,28 @@ fn a_rollback_within_its_window_goes_on_without_its_status() {
     ];
     soak::replay("rollback-window", 11_481, &steps).unwrap_or_else(|broken| panic!("{broken:?}"));
 }
+
+/// A status that is lost just after the first promotion of a pair: one of its Services selects the stable revision, whose
+/// set has no mark yet, and the template is another one already.
+#[test]
+fn a_pair_of_which_one_service_selects_a_revision_keeps_it() {
+    let pass = |nth| Step::Pass { nth, fault: None };
+    let steps = [
+        Step::Restart,
+        pass(4),
+        Step::CatchUp,
+        pass(0),
+        Step::Order(Order::Image(2)),
+        Step::Relist,
+        pass(2),
+        Step::CatchUp,
+        Step::Due,
+        Step::Workloads,
+        Step::Advance { seconds: 4 },
+        Step::Workloads,
+        Step::Restart,
+        Step::Due,
+        Step::Order(Order::Image(0)),
+    ];
+    soak::replay("ping-pong", 28_325, &steps).unwrap_or_else(|broken| panic!("{broken:?}"));
+}

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::Stage;
 use super::canary::sizes;
 use super::fixtures::{job_analysis, rollout};
-use super::watch::{analysis_runs, condition, healthy, observed};
+use super::watch::{analysis_runs, healthy};
 use crate::demo::stage::{kind, text};
 
 const STEPS: &str = "canary:\n  steps:\n    - setWeight: 50\n    - analysis:\n        templates:\n          \
@@ -64,19 +64,7 @@ pub(super) async fn a_job_fails(stage: Arc<Stage>) -> Result<()> {
         .rollout_until(name, "v1 to be healthy", 90, healthy)
         .await?;
     stage.update(name, "v2").await?;
-    let aborted = |rollout: &Value| {
-        observed(rollout)
-            && text(rollout, "/status/phase") == "Degraded"
-            && rollout.pointer("/status/abort") == Some(&json!(true))
-    };
-    let rollout = stage
-        .rollout_until(name, "the update to be aborted", 60, aborted)
-        .await?;
-    let told = condition(&rollout, "Progressing");
-    ensure!(
-        told.contains("bad"),
-        "the condition does not name the metric: {told}"
-    );
+    stage.aborted_over(name, "bad").await?;
     let runs = stage.list(name, &analysis_runs()).await?;
     let results = runs
         .first()

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::Stage;
 use super::canary::paused;
 use super::fixtures::{job_analysis, rollout, services};
 use super::visitor::Visitor;
-use super::watch::{analysis_runs, condition, healthy, observed, replica_sets, rollouts};
+use super::watch::{analysis_runs, healthy, replica_sets, rollouts};
 use crate::demo::stage::{number, text};
 use crate::wait::eventually;
 
@@ -102,19 +102,7 @@ pub(super) async fn pre_promotion_fails(stage: Arc<Stage>) -> Result<()> {
         .await?;
     let active = Visitor::start(&stage, name, "web-stable").await?;
     stage.update(name, "v2").await?;
-    let aborted = |rollout: &Value| {
-        observed(rollout)
-            && text(rollout, "/status/phase") == "Degraded"
-            && rollout.pointer("/status/abort") == Some(&json!(true))
-    };
-    let rollout = stage
-        .rollout_until(name, "the failed analysis to abort the update", 60, aborted)
-        .await?;
-    let told = condition(&rollout, "Progressing");
-    ensure!(
-        told.contains("smoke"),
-        "the condition does not name the metric: {told}"
-    );
+    let rollout = stage.aborted_over(name, "smoke").await?;
     let runs = stage.list(name, &analysis_runs()).await?;
     ensure!(
         runs.len() == 1 && text(&runs[0], "/status/phase") == "Failed",
@@ -173,19 +161,7 @@ pub(super) async fn post_promotion_fails(stage: Arc<Stage>) -> Result<()> {
     roles(&stage, name, &[(&stable, "active"), (&new, "preview")]).await?;
     stage.promote(name).await?;
     active.turns_to("v2").await.context("the promotion")?;
-    let aborted = |rollout: &Value| {
-        observed(rollout)
-            && text(rollout, "/status/phase") == "Degraded"
-            && rollout.pointer("/status/abort") == Some(&json!(true))
-    };
-    let rollout = stage
-        .rollout_until(name, "the failed analysis to abort the update", 60, aborted)
-        .await?;
-    let told = condition(&rollout, "Progressing");
-    ensure!(
-        told.contains("complaints"),
-        "the condition does not name the metric: {told}"
-    );
+    stage.aborted_over(name, "complaints").await?;
     active.turns_to("v1").await.context("the way back")?;
     let gone = |set: &Value| number(set, "/spec/replicas") == 0;
     let what = "the aborted set to be scaled down";

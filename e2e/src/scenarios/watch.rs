@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams};
 use serde_json::{Value, json};
 
@@ -165,6 +165,24 @@ impl Stage {
     ) -> Result<Value> {
         self.until(namespace, &rollouts(), "web", what, seconds, done)
             .await
+    }
+
+    /// Waits until the update of the Rollout `web` is aborted; its condition must name the metric that failed.
+    pub(super) async fn aborted_over(&self, namespace: &str, metric: &str) -> Result<Value> {
+        let aborted = |rollout: &Value| {
+            observed(rollout)
+                && text(rollout, "/status/phase") == "Degraded"
+                && rollout.pointer("/status/abort") == Some(&json!(true))
+        };
+        let rollout = self
+            .rollout_until(namespace, "the update to be aborted", 60, aborted)
+            .await?;
+        let told = condition(&rollout, "Progressing");
+        ensure!(
+            told.contains(metric),
+            "the condition does not name the metric {metric}: {told}"
+        );
+        Ok(rollout)
     }
 
     /// Waits until an object is as `done` wants it; the error shows its status.

@@ -38,6 +38,7 @@ fn a_step_makes_its_experiment_and_goes_on_when_it_is_successful() {
     assert_eq!(cluster.log.last().unwrap(), "experiment web-web:2-2-1");
     assert!(cluster.event_reasons().contains(&"ExperimentCreated"));
     let experiment = &cluster.experiments[0];
+    assert_eq!(experiment.metadata.namespace.as_deref(), Some("shop"));
     let labels = experiment.metadata.labels.as_ref().unwrap();
     assert_eq!(
         Some(labels["rollouts-pod-template-hash"].as_str()),
