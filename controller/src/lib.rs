@@ -1,7 +1,8 @@
 //! The controller: for each kind a loop of observe → decide → act around a pure engine.
 //!
-//! `main.rs` reads the command line ([`args`]) into a [`Config`] and [`Clients`] and calls [`run()`], which tests call as well. The loops:
-//! [`rollout`], [`experiment`], [`analysis`], [`application`]. What they share — caches, executor, queue, Lease — is `sluice-runtime`.
+//! `main.rs` reads the command line ([`args`]) into a [`Config`] and [`Clients`] and calls [`run()`], which tests call as
+//! well. The loops: [`rollout`], [`experiment`], [`analysis`], [`application`]. What they share — caches, executor, queue,
+//! Lease — is `sluice-runtime`.
 
 mod analysis;
 pub mod application;

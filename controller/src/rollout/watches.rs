@@ -1,8 +1,8 @@
 //! What the Rollout loop watches, and which Rollouts a change wakes.
 //!
 //! Owned objects wake their owner; objects that Rollouts only name (Services, routes, workloads) wake those that name
-//! them, by [`References`], and Services also the Rollout that manages them, by [`Managed`]; templates wake the Rollouts of their namespace, since a template may name others. Kinds that
-//! no Rollout names are not watched.
+//! them, by [`References`], and Services also the Rollout that manages them, by [`Managed`]; templates wake the Rollouts of
+//! their namespace, since a template may name others. Kinds that no Rollout names are not watched.
 
 use std::sync::Arc;
 
