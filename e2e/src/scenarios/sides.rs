@@ -106,7 +106,7 @@ pub(super) async fn mirror(stage: Arc<Stage>) -> Result<()> {
     };
     let namespace = deployed(&stage, "mirror", 2, strategy).await?;
     let name = namespace.name();
-    let users = users(&stage, name)?;
+    let users = users(&stage, name).await?;
     stage.update(name, "v2").await?;
     let holds = |rollout: &Value| {
         let told = text(rollout, "/status/message");
@@ -194,16 +194,16 @@ fn list<'a>(object: &'a Value, pointer: &str) -> &'a [Value] {
     list.map_or(&[], Vec::as_slice)
 }
 
-/// Users who ask through the router.
-fn users(stage: &Stage, namespace: &str) -> Result<Load> {
+/// Users who ask through the router, from when it answers: it hears of ready pods a moment after the Rollout is healthy.
+async fn users(stage: &Stage, namespace: &str) -> Result<Load> {
+    let host = format!("{namespace}.local");
+    eventually("the router to answer", Duration::from_secs(20), || async {
+        answers(stage, &host, "").await
+    })
+    .await?;
     let entry = stage.cluster.web_url();
     let entry = entry.trim_start_matches("http://").parse()?;
-    Load::start(
-        entry,
-        &format!("{namespace}.local"),
-        20,
-        Duration::from_secs(300),
-    )
+    Load::start(entry, &host, 20, Duration::from_secs(300))
 }
 
 /// The versions that answer 20 requests with a value of the header; none is sent when it is empty.
@@ -235,7 +235,7 @@ pub(super) async fn ping_pong(stage: Arc<Stage>) -> Result<()> {
     };
     let namespace = deployed(&stage, "pingpong", 4, strategy).await?;
     let name = namespace.name();
-    let users = users(&stage, name)?;
+    let users = users(&stage, name).await?;
     let mut stable_before = stable_service(&stage, name).await?;
     for (version, updates) in [("v2", 1), ("v1", 2)] {
         stage.update(name, version).await?;
