@@ -198,3 +198,24 @@ fn a_pair_of_which_one_service_selects_a_revision_keeps_it() {
     ];
     soak::replay("ping-pong", 28_325, &steps).unwrap_or_else(|broken| panic!("{broken:?}"));
 }
+
+/// A Rollout that is scaled to nothing before its first deployment is done, at a second version already: the first one goes
+/// although a Service of the pair selects it, since there will be no pods for that Service to go to.
+#[test]
+fn a_pair_without_pods_waits_for_none() {
+    let pass = |nth| Step::Pass { nth, fault: None };
+    let steps = [
+        Step::CatchUp,
+        pass(0),
+        Step::CatchUp,
+        Step::Due,
+        Step::Workloads,
+        Step::Advance { seconds: 8 },
+        Step::Workloads,
+        Step::CatchUp,
+        Step::Order(Order::Image(1)),
+        pass(3),
+        Step::Order(Order::Scale(0)),
+    ];
+    soak::replay("ping-pong", 70_469, &steps).unwrap_or_else(|broken| panic!("{broken:?}"));
+}

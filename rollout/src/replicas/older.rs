@@ -81,8 +81,12 @@ pub(super) fn reconcile_routed(seen: &Seen<'_>, draft: &mut Draft, route: &Route
     }
 }
 
-/// Whether requests may still come to a set.
+/// Whether requests may still come to a set that anybody wants answered: a Rollout without pods has none, and its Services
+/// would wait for pods in vain.
 fn is_reached(seen: &Seen<'_>, set: &ReplicaSet, route: &Route) -> bool {
+    if seen.replicas == 0 {
+        return false;
+    }
     let is = |other: Option<&ReplicaSet>| other.is_some_and(|other| other.name == set.name);
     is(seen.behind(seen.stable_service()))
         || seen.is_left_behind(set)
