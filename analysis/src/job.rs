@@ -15,9 +15,7 @@ use crate::plan::Outcome;
 
 mod place;
 
-pub use place::{
-    Place, RunOfJob, is_namespace, is_ours, namespace_of_measurement, of_measurement, run_of,
-};
+pub use place::{Place, RunOfJob, is_ours, namespace_of_measurement, of_measurement, run_of};
 
 /// Label on Jobs and their pods: uid of the AnalysisRun.
 pub const UID_LABEL: &str = "analysisrun.argoproj.io/uid";

@@ -7,8 +7,8 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use clap::{Arg, ArgAction, Args as _, Command, FromArgMatches, Parser};
-use sluice_analysis::job;
 use sluice_analysis_providers::AwsEnvironment;
+use sluice_crds::object_name::is_namespace_name;
 use sluice_runtime::lease::Timing;
 use sluice_runtime::telemetry::LogFormat;
 
@@ -219,7 +219,7 @@ impl Args {
         let namespace = self.analysis_job_namespace.clone();
         let namespace = namespace.filter(|namespace| !namespace.is_empty());
         match namespace {
-            Some(wrong) if !job::is_namespace(&wrong) => Err(format!(
+            Some(wrong) if !is_namespace_name(&wrong) => Err(format!(
                 "--analysis-job-namespace (ARGO_ROLLOUTS_ANALYSIS_JOB_NAMESPACE): {wrong:?} is not a namespace; \
                  write lower-case letters, digits and dashes, at most 63"
             )),

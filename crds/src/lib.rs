@@ -14,6 +14,7 @@ pub mod duration;
 pub mod experiment;
 pub mod merge_patch;
 pub mod names;
+pub mod object_name;
 pub mod pod_template;
 pub mod rollout;
 pub mod root_kind;

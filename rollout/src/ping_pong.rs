@@ -12,7 +12,7 @@ use sluice_crds::rollout::canary::PingPong;
 use crate::draft::Draft;
 use crate::seen::{PING, PONG, Seen};
 use crate::validation::FieldError;
-use crate::world::{ReplicaSet, Service};
+use crate::world::ReplicaSet;
 
 /// What is known of the roles of the pair.
 pub(crate) enum Roles {
@@ -106,11 +106,8 @@ pub(crate) fn stable_service<'a>(
 
 /// The set that a Service selects which this Rollout manages.
 fn managed<'a>(seen: &Seen<'a>, service: Option<&String>) -> Option<&'a ReplicaSet> {
-    let own = seen.world.rollout.metadata.name.as_ref();
-    let is_ours = |service: &&Service| {
-        own.is_some() && service.annotations.get(names::MANAGED_BY_ROLLOUTS) == own
-    };
-    seen.behind(seen.service(service).filter(is_ours))
+    let service = seen.service(service);
+    seen.behind(service.filter(|service| seen.manages(service)))
 }
 
 /// Which Service has most of the traffic on every router; none when one cannot be read, or they differ.

@@ -314,13 +314,15 @@ impl<'a> Seen<'a> {
 
     /// Services that still select one revision of this Rollout, though its strategy names them no more.
     pub(crate) fn left_services(&self) -> impl Iterator<Item = &'a Service> + use<'a, '_> {
-        let own = self.world.rollout.metadata.name.as_ref();
-        self.world.services.values().filter(move |service| {
-            !self.names_service(&service.name)
-                && service.hash().is_some()
-                && own.is_some()
-                && service.annotations.get(names::MANAGED_BY_ROLLOUTS) == own
+        self.world.services.values().filter(|service| {
+            !self.names_service(&service.name) && service.hash().is_some() && self.manages(service)
         })
+    }
+
+    /// Whether a Service says that this Rollout manages it.
+    pub(crate) fn manages(&self, service: &Service) -> bool {
+        let own = self.world.rollout.metadata.name.as_ref();
+        own.is_some() && service.annotations.get(names::MANAGED_BY_ROLLOUTS) == own
     }
 
     /// Whether a Service that the strategy names no more still selects a set.

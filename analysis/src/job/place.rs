@@ -6,16 +6,12 @@
 
 use serde_json::Value;
 use sluice_crds::analysis::{AnalysisRun, Measurement};
+use sluice_crds::object_name::{is_namespace_name, is_object_name};
 
 use super::{
     JOB_NAME, JOB_NAMESPACE, MAKER_ANNOTATION, METRIC_ANNOTATION, NAME_ANNOTATION,
     NAMESPACE_ANNOTATION, UID_LABEL,
 };
-
-/// Characters of a namespace's name.
-const LONGEST_NAMESPACE: usize = 63;
-/// Characters of an object's name.
-const LONGEST_NAME: usize = 253;
 
 /// Where Jobs are made.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -93,7 +89,8 @@ pub fn run_of(job: &Value) -> Option<RunOfJob> {
         },
     };
     // Both become parts of a path.
-    let named = is_namespace(&run.namespace) && is_name(&run.name) && !run.uid.is_empty();
+    let named =
+        is_namespace_name(&run.namespace) && is_object_name(&run.name) && !run.uid.is_empty();
     named.then_some(run)
 }
 
@@ -109,34 +106,12 @@ pub fn is_ours(job: &Value, run_uid: &str, metric: &str) -> bool {
 #[must_use]
 pub fn of_measurement(measurement: &Measurement) -> Option<&str> {
     let name = measurement.metadata.as_ref()?.get(JOB_NAME)?;
-    is_name(name).then_some(name.as_str())
+    is_object_name(name).then_some(name.as_str())
 }
 
 /// Namespace of the Job of a measurement under way, if the measurement says it.
 #[must_use]
 pub fn namespace_of_measurement(measurement: &Measurement) -> Option<&str> {
     let namespace = measurement.metadata.as_ref()?.get(JOB_NAMESPACE)?;
-    is_namespace(namespace).then_some(namespace.as_str())
-}
-
-/// Whether a text can be the name of a namespace: lower-case letters, digits and dashes, a letter or a digit at both ends,
-/// at most 63.
-#[must_use]
-pub fn is_namespace(text: &str) -> bool {
-    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
-    let bytes = text.as_bytes();
-    text.len() <= LONGEST_NAMESPACE
-        && bytes.first().is_some_and(|byte| plain(*byte))
-        && bytes.last().is_some_and(|byte| plain(*byte))
-        && bytes.iter().all(|byte| plain(*byte) || *byte == b'-')
-}
-
-/// Whether a text can be the name of a Job or a run, as far as a path needs it.
-fn is_name(text: &str) -> bool {
-    let bytes = text.as_bytes();
-    text.len() <= LONGEST_NAME
-        && bytes.first().is_some_and(u8::is_ascii_alphanumeric)
-        && bytes
-            .iter()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(byte))
+    is_namespace_name(namespace).then_some(namespace.as_str())
 }
