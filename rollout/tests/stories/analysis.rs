@@ -15,6 +15,7 @@ fn the_whole_story_with_a_background_analysis() {
     assert_eq!((cluster.weight(), cluster.step()), (10, 1));
     assert_eq!(cluster.log.last().unwrap(), "measure web-web:2-2");
     let run = &cluster.runs[0];
+    assert_eq!(run.metadata.namespace.as_deref(), Some("shop"));
     let labels = run.metadata.labels.as_ref().unwrap();
     assert_eq!(labels["rollout-type"], "Background");
     assert_eq!(labels["app"], "web");

@@ -33,6 +33,7 @@ fn cluster(routed: bool) -> Cluster {
 #[test]
 fn a_step_makes_its_experiment_and_goes_on_when_it_is_successful() {
     let mut cluster = cluster(true);
+    cluster.edit(|rollout| rollout.spec.progress_deadline_seconds = Some(450));
     cluster.settle();
     assert_eq!((cluster.step(), cluster.weight()), (1, 10));
     assert_eq!(cluster.log.last().unwrap(), "experiment web-web:2-2-1");
@@ -49,6 +50,7 @@ fn a_step_makes_its_experiment_and_goes_on_when_it_is_successful() {
         "2"
     );
     assert_eq!(experiment.spec.scale_down_delay_seconds, Some(7));
+    assert_eq!(experiment.spec.progress_deadline_seconds, Some(450));
     let templates = experiment.spec.templates.as_ref().unwrap();
     let images: Vec<String> = templates
         .iter()

@@ -2,11 +2,12 @@
 //! is nearly the same is not.
 
 use serde_json::json;
+use sluice_crds::rollout::WorkloadRef;
 use sluice_crds::split::{Split, SplitRoute, WeightedService};
 use sluice_rollout::plan::Precondition;
-use sluice_rollout::{Effect, invariants};
+use sluice_rollout::{Effect, World, invariants};
 
-use crate::fixtures::scenes::{header_step, referring, with_managed_routes};
+use crate::fixtures::scenes::{deployment, header_step, referring, with_managed_routes};
 use crate::fixtures::{Cluster, blue_green, rollout};
 
 /// The invariant that an effect violates now.
@@ -149,6 +150,17 @@ fn the_canarys_share_rises_only_when_everything_is_well() {
     let invariant = "an abort never raises the canary's share";
     assert_eq!(refused(&cluster, &tell(&cluster, 51)), Some(invariant));
     assert_eq!(refused(&cluster, &tell(&cluster, 0)), None);
+    // The same when the template is that of a workload.
+    cluster.edit(|rollout| {
+        rollout.spec.template = None;
+        rollout.spec.workload_ref = Some(WorkloadRef {
+            kind: Some("Deployment".to_owned()),
+            name: Some("old".to_owned()),
+            ..WorkloadRef::default()
+        });
+    });
+    cluster.workload = Some(deployment("web:2", 1, 0));
+    assert_eq!(refused(&cluster, &tell(&cluster, 51)), Some(invariant));
 
     let mut cluster = at_half();
     cluster.routes.push(Err("is gone".to_owned()));
@@ -326,6 +338,27 @@ fn pods_keep_the_labels_that_select_them_and_go_only_when_one_may_be_missing() {
     };
     let invariant = "no more pods are evicted than may be missing";
     assert_eq!(refused(&cluster, &evict), Some(invariant));
+}
+
+#[test]
+fn routers_that_cannot_be_driven_may_send_everything_anywhere() {
+    let cluster = at_half();
+    let problems = [(
+        "spec.strategy.canary.trafficRouting".to_owned(),
+        "no".to_owned(),
+    )];
+    for image in ["web:1", "web:2"] {
+        let away = scale(&cluster, image, 0);
+        let told = cluster.observed(|world| {
+            let world = World {
+                traffic: Err(&problems),
+                ..*world
+            };
+            invariants::check(&world, &away)
+        });
+        let invariant = "no pod goes that the routed traffic needs";
+        assert_eq!(told.map_err(|it| it.invariant), Err(invariant), "{image}");
+    }
 }
 
 #[test]

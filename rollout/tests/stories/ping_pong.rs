@@ -221,15 +221,22 @@ fn routes_that_cannot_be_read_are_waited_for() {
 
 #[test]
 fn one_half_of_a_lost_status_is_found_by_the_other() {
-    let cluster = waiting(Cluster::deployed(paired()), "web:2", 75);
-    let whole = |cluster: &Cluster| (cluster.stable(), stable(cluster), cluster.weight());
-    let expected = whole(&cluster);
-    let mut role_lost = cluster.clone();
-    role_lost.patch_status(|status| status.canary = None);
-    role_lost.settle();
-    assert_eq!(whole(&role_lost), expected);
-    let mut revision_lost = cluster;
-    revision_lost.patch_status(|status| status.stable_rs = None);
-    revision_lost.settle();
-    assert_eq!(whole(&revision_lost), expected);
+    let ping = waiting(Cluster::deployed(paired()), "web:2", 75);
+    let mut pong = ping.clone();
+    pong.promote();
+    pong.settle();
+    let pong = waiting(pong, "web:3", 75);
+    for (cluster, role) in [(ping, "ping"), (pong, "pong")] {
+        let whole = |cluster: &Cluster| (cluster.stable(), stable(cluster), cluster.weight());
+        let expected = whole(&cluster);
+        assert_eq!(expected.1, role);
+        let mut role_lost = cluster.clone();
+        role_lost.patch_status(|status| status.canary = None);
+        role_lost.settle();
+        assert_eq!(whole(&role_lost), expected);
+        let mut revision_lost = cluster;
+        revision_lost.patch_status(|status| status.stable_rs = None);
+        revision_lost.settle();
+        assert_eq!(whole(&revision_lost), expected);
+    }
 }
