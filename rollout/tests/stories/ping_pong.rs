@@ -240,3 +240,59 @@ fn one_half_of_a_lost_status_is_found_by_the_other() {
         assert_eq!(whole(&revision_lost), expected);
     }
 }
+
+/// Only this Service of the pair selects a revision, and no set has a mark: as just after a first promotion.
+fn selected_by_one_alone(mut cluster: Cluster, one: &str) -> Cluster {
+    for set in &mut cluster.sets {
+        set.annotations.remove(sluice_crds::names::WAS_STABLE);
+    }
+    for service in cluster.services.values_mut() {
+        if service.name == one {
+            continue;
+        }
+        service
+            .selector
+            .remove(sluice_crds::names::POD_TEMPLATE_HASH);
+        service
+            .annotations
+            .remove(sluice_crds::names::MANAGED_BY_ROLLOUTS);
+    }
+    cluster
+}
+
+#[test]
+fn the_only_revision_that_a_service_selects_stays_when_all_is_forgotten_and_the_template_is_new() {
+    for role in ["ping", "pong"] {
+        let mut cluster = selected_by_one_alone(Cluster::deployed(paired()), role);
+        cluster.set_image("web:2");
+        cluster.rollout.status = None;
+        cluster.pass();
+        assert_eq!(
+            (cluster.stable().as_str(), stable(&cluster).as_str()),
+            ("web:1", role)
+        );
+    }
+}
+
+#[test]
+fn a_revision_of_the_template_is_not_stable_because_a_service_selects_it() {
+    for role in ["ping", "pong"] {
+        let mut cluster = selected_by_one_alone(Cluster::deployed(paired()), role);
+        cluster.rollout.status = None;
+        cluster.sets[0].available = 0;
+        cluster.pass();
+        assert_eq!(cluster.status().stable_rs, None, "{role}");
+    }
+}
+
+/// The status knows of an update and of nothing stable: its first deployment was overtaken by another version.
+#[test]
+fn an_overtaken_first_deployment_is_not_stable_because_a_service_selects_it() {
+    for role in ["ping", "pong"] {
+        let mut cluster = selected_by_one_alone(Cluster::deployed(paired()), role);
+        cluster.patch_status(|status| (status.stable_rs, status.canary) = (None, None));
+        cluster.set_image("web:2");
+        cluster.pass();
+        assert_eq!(cluster.status().stable_rs, None, "{role}");
+    }
+}
