@@ -30,7 +30,7 @@ pub struct Programs {
 pub async fn programs(reporter: &Reporter) -> Result<Programs> {
     let folder = build(
         reporter,
-        "sluice (release build)",
+        "sluice (optimised build)",
         &["sluice-controller", "sluice-demo-app", "kubectl-sluice"],
     )
     .await?;
@@ -51,7 +51,7 @@ pub async fn programs(reporter: &Reporter) -> Result<Programs> {
 /// As [`programs`].
 pub async fn controller(reporter: &Reporter) -> Result<PathBuf> {
     let package = "sluice-controller";
-    let folder = build(reporter, "sluice-controller (release build)", &[package]).await?;
+    let folder = build(reporter, "sluice-controller (optimised build)", &[package]).await?;
     let program = folder.join(package);
     built(&program)?;
     Ok(program)

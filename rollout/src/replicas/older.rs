@@ -1,8 +1,8 @@
 //! Sets that are neither new nor stable: earlier revisions, and updates that were overtaken by another one.
 //!
 //! Without traffic routing they are drained first, within maxUnavailable: unhealthy pods, then newest revision first.
-//! With it, a set goes as soon as no route and no Service leads to it; after a promotion it waits `scaleDownDelaySeconds`
-//! for a quick way back, kept as a deadline in an annotation.
+//! With it, a set goes as soon as no route and no Service leads to it, or no pods are wanted at all; after a promotion it
+//! waits `scaleDownDelaySeconds` for a quick way back, kept as a deadline in an annotation.
 
 use sluice_crds::names;
 

@@ -42,6 +42,11 @@ fn the_moment_of_availability_is_written_before_a_run_is_made() {
         cluster.tick();
         assert!(cluster.runs.is_empty() || before);
     }
+    // The status that is written with it knows which one it is.
+    let run = &cluster.runs[0].metadata;
+    assert_eq!(run.namespace.as_deref(), Some("shop"));
+    let known = &cluster.status().analysis_runs.as_ref().unwrap()[0];
+    assert_eq!(Some(&known.analysis_run), run.name.as_ref());
 }
 
 #[test]

@@ -267,7 +267,8 @@ fn an_experiment_step_is_refused_for_what_its_experiment_would_be() {
         "duration": "5m",
         "templates": [{"name": "a", "specRef": "stable", "weight": 5}, {"name": "b", "specRef": "canary", "weight": 5}],
         "analyses": [{"name": "x", "templateName": "needs",
-            "args": [{"name": "app", "value": "{{templates.a.podTemplateHash}}"}]}]
+            "args": [{"name": "app", "value": "{{templates.a.podTemplateHash}}"}]}],
+        "dryRun": [{"metricName": "n"}]
     });
     assert_eq!(experiment(good.clone()), Vec::<String>::new());
     let field = "spec.strategy.canary.steps[1].experiment";
@@ -315,6 +316,13 @@ fn an_experiment_step_is_refused_for_what_its_experiment_would_be() {
             "/analyses/0/templateName",
             json!("gone"),
             format!("{field}.analyses[0].templates[0].templateName: Invalid value: \"gone\": "),
+        ),
+        (
+            "/dryRun/0/metricName",
+            json!("gone"),
+            format!(
+                "{field}.analyses[0].templates: dryRun[0].metricName: Dry-Run metric rule 'gone'"
+            ),
         ),
     ] {
         let mut wrong = good.clone();
