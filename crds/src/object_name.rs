@@ -5,25 +5,34 @@
 /// ends, at most 253 (RFC 1123 subdomain, but for what is beside a dot).
 #[must_use]
 pub fn is_object_name(text: &str) -> bool {
-    text.len() <= 253 && is_made_of(text, b"-.")
+    text.len() <= 253 && is_made_of(text, is_plain, |byte| b"-.".contains(&byte))
 }
 
 /// Whether a text can be the name of a namespace: lower-case letters, digits and dashes, a letter or a digit at both ends,
 /// at most 63 (RFC 1123 label).
 #[must_use]
 pub fn is_namespace_name(text: &str) -> bool {
-    text.len() <= 63 && is_made_of(text, b"-")
+    text.len() <= 63 && is_dns_label(text)
 }
 
-/// Whether a text is of lower-case letters, digits and, but at its ends, a few more characters.
-fn is_made_of(text: &str, between: &[u8]) -> bool {
-    let plain = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+/// Whether a text is a label of RFC 1123, but for its length: lower-case letters, digits and dashes, a letter or a digit at
+/// both ends.
+#[must_use]
+pub fn is_dns_label(text: &str) -> bool {
+    is_made_of(text, is_plain, |byte| byte == b'-')
+}
+
+fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_lowercase() || byte.is_ascii_digit()
+}
+
+/// Not empty, `plain` at both ends, `plain` or `inner` between.
+#[must_use]
+pub fn is_made_of(text: &str, plain: impl Fn(u8) -> bool, inner: impl Fn(u8) -> bool) -> bool {
     let bytes = text.as_bytes();
-    bytes.first().is_some_and(plain)
-        && bytes.last().is_some_and(plain)
-        && bytes
-            .iter()
-            .all(|byte| plain(byte) || between.contains(byte))
+    bytes.first().is_some_and(|byte| plain(*byte))
+        && bytes.last().is_some_and(|byte| plain(*byte))
+        && bytes.iter().all(|byte| plain(*byte) || inner(*byte))
 }
 
 #[cfg(test)]
@@ -36,6 +45,7 @@ mod tests {
             ("a", true, true),
             ("a-1", true, true),
             ("1.b", true, false),
+            ("a.b", true, false),
             ("", false, false),
             ("..", false, false),
             ("-a", false, false),

@@ -149,7 +149,15 @@ mod tests {
 
     #[test]
     fn what_cannot_be_a_name_manages_nothing() {
-        for name in ["", "../../secrets"] {
+        for name in [
+            "",
+            "..",
+            "../../secrets",
+            "a/b",
+            "a?b",
+            "Web",
+            &"a".repeat(254),
+        ] {
             assert_eq!(manager(&service("one", name)), None, "{name}");
         }
     }

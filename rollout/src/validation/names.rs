@@ -2,6 +2,8 @@
 //!
 //! Each function gives what is wrong, in Kubernetes' words; nothing when the name is fine.
 
+use sluice_crds::object_name::{is_dns_label, is_made_of};
+
 /// Longest name of a label (without its prefix), longest value of a label, longest DNS label.
 const LONGEST: usize = 63;
 /// Longest DNS subdomain.
@@ -132,17 +134,4 @@ fn is_name(text: &str) -> bool {
         |byte| byte.is_ascii_alphanumeric(),
         |byte| b"-_.".contains(&byte),
     )
-}
-
-fn is_dns_label(text: &str) -> bool {
-    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
-    is_made_of(text, plain, |byte| byte == b'-')
-}
-
-/// Not empty, `plain` at both ends, `plain` or `inner` between.
-fn is_made_of(text: &str, plain: impl Fn(u8) -> bool, inner: impl Fn(u8) -> bool) -> bool {
-    let bytes = text.as_bytes();
-    bytes.first().is_some_and(|byte| plain(*byte))
-        && bytes.last().is_some_and(|byte| plain(*byte))
-        && bytes.iter().all(|byte| plain(*byte) || inner(*byte))
 }
