@@ -4,11 +4,14 @@
 //! pipe that only the program holds open. What even that leaves (a shell that was killed too) the next one sweeps away.
 
 use std::ops::Deref;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::{Context, Result};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::retry_on_intr;
 
 use super::layout::{Kind, Layout};
 use super::process::start_time;
@@ -82,10 +85,25 @@ async fn attempt(controllers: bool) -> Result<ControlPlane> {
 
 impl Drop for ControlPlane {
     fn drop(&mut self) {
+        let processes = self.cluster.processes().descriptors();
         // The end of its input is the sign; waiting keeps the next test from meeting this one's processes.
         drop(self.watchdog.stdin.take());
         let _ = self.watchdog.wait();
+        for process in processes {
+            ended(&process);
+        }
     }
+}
+
+/// Waits until a process has ended, which may be some time after the signal on a busy machine; not longer than ten
+/// seconds, since the watchdog leaves alone what is not the control plane's.
+fn ended(process: &OwnedFd) {
+    let limit = Timespec {
+        tv_sec: 10,
+        tv_nsec: 0,
+    };
+    let mut end = [PollFd::new(process, PollFlags::IN)];
+    let _ = retry_on_intr(|| poll(&mut end, Some(&limit)));
 }
 
 fn folder() -> PathBuf {

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom};
+use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
@@ -209,6 +210,14 @@ impl Processes {
         (start_time(record.pid) == Some(record.start)).then_some(record.pid)
     }
 
+    /// Descriptors of the running processes: readable when a process has ended.
+    pub(super) fn descriptors(&self) -> Vec<OwnedFd> {
+        let records = self.names().into_iter().filter_map(|name| self.record(&name));
+        records
+            .filter_map(|record| descriptor(record.pid, record.start))
+            .collect()
+    }
+
     /// The names of all processes that were ever started.
     pub fn names(&self) -> Vec<String> {
         let entries = std::fs::read_dir(self.layout.path("run"))
@@ -282,14 +291,15 @@ impl Processes {
 
 /// Signals the process with this id if it is the one that started then; whether it was.
 pub(super) fn signal_process(pid: u32, start: u64, signal: Signal) -> bool {
-    let Some(raw) = i32::try_from(pid).ok().and_then(Pid::from_raw) else {
-        return false;
-    };
+    descriptor(pid, start).is_some_and(|fd| pidfd_send_signal(&fd, signal).is_ok())
+}
+
+/// A descriptor of the process with this id if it is the one that started then.
+fn descriptor(pid: u32, start: u64) -> Option<OwnedFd> {
+    let raw = Pid::from_raw(i32::try_from(pid).ok()?)?;
     // The descriptor stays with this process, so looking at the start time after opening it leaves no gap.
-    let Ok(fd) = pidfd_open(raw, PidfdFlags::empty()) else {
-        return false;
-    };
-    start_time(pid) == Some(start) && pidfd_send_signal(&fd, signal).is_ok()
+    let fd = pidfd_open(raw, PidfdFlags::empty()).ok()?;
+    (start_time(pid) == Some(start)).then_some(fd)
 }
 
 /// When a process started, in ticks since boot; nothing when it is gone or a zombie.
