@@ -18,6 +18,10 @@ pub struct DecodeError {
 /// # Errors
 /// When a field has a wrong type or a required field is missing.
 pub fn decode<T: DeserializeOwned>(value: &Value) -> Result<T, DecodeError> {
+    // Keeping the path costs as much as decoding, and is needed only for what does not fit.
+    if let Ok(decoded) = T::deserialize(value) {
+        return Ok(decoded);
+    }
     serde_path_to_error::deserialize(value).map_err(|error| DecodeError {
         field: error.path().to_string(),
         reason: error.inner().to_string(),

@@ -16,6 +16,7 @@ pub mod merge_patch;
 pub mod names;
 pub mod object_name;
 pub mod pod_template;
+pub mod pointer;
 pub mod rollout;
 pub mod root_kind;
 pub mod schema;

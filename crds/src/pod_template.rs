@@ -3,15 +3,31 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
+use crate::pointer::at;
+
 /// A `PodTemplateSpec`, lossless: fields that this build does not know stay as they are.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct PodTemplate(pub Map<String, Value>);
+///
+/// Copies share the fields until one of them is changed: a decision copies templates often and changes them seldom.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct PodTemplate(Arc<Map<String, Value>>);
+
+impl Serialize for PodTemplate {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for PodTemplate {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Map::deserialize(deserializer).map(Self::new)
+    }
+}
 
 impl JsonSchema for PodTemplate {
     fn schema_name() -> Cow<'static, str> {
@@ -24,13 +40,30 @@ impl JsonSchema for PodTemplate {
 }
 
 impl PodTemplate {
-    /// The value at a JSON pointer such as `/spec/containers`.
+    /// A template with these fields.
+    #[must_use]
+    pub fn new(fields: Map<String, Value>) -> Self {
+        Self(Arc::new(fields))
+    }
+
+    /// Its fields: `metadata` and `spec`.
+    #[must_use]
+    pub fn fields(&self) -> &Map<String, Value> {
+        &self.0
+    }
+
+    /// Its fields, to be changed.
+    pub fn fields_mut(&mut self) -> &mut Map<String, Value> {
+        Arc::make_mut(&mut self.0)
+    }
+
+    /// The value at a JSON pointer such as `/spec/containers`, without escapes.
     #[must_use]
     pub fn pointer(&self, pointer: &str) -> Option<&Value> {
         let rest = pointer.strip_prefix('/')?;
         let end = rest.find('/').unwrap_or(rest.len());
         let (first, rest) = rest.split_at_checked(end)?;
-        self.0.get(first)?.pointer(rest)
+        at(self.0.get(first)?, rest)
     }
 
     /// `metadata.labels`; labels whose value is not a string are left out.
@@ -67,7 +100,7 @@ impl PodTemplate {
 
     fn set_entry(&mut self, map: &str, key: &str, value: &str) {
         let metadata = self
-            .0
+            .fields_mut()
             .entry("metadata")
             .or_insert_with(|| Value::Object(Map::new()));
         if !metadata.is_object() {
@@ -97,7 +130,15 @@ impl PodTemplate {
     }
 
     fn remove_entry(&mut self, map: &str, key: &str) {
-        let Some(metadata) = self.0.get_mut("metadata").and_then(Value::as_object_mut) else {
+        let metadata = self.0.get("metadata");
+        if metadata.and_then(|it| it.get(map)?.get(key)).is_none() {
+            return;
+        }
+        let Some(metadata) = self
+            .fields_mut()
+            .get_mut("metadata")
+            .and_then(Value::as_object_mut)
+        else {
             return;
         };
         if let Some(entries) = metadata.get_mut(map).and_then(Value::as_object_mut) {

@@ -14,7 +14,7 @@ pub fn run(bytes: &[u8]) {
     let Some(Value::Object(fields)) = mutation::json(bytes, &SEEDS) else {
         return;
     };
-    let mut template = PodTemplate(fields);
+    let mut template = PodTemplate::new(fields);
     let hash = pod_template_hash(&template, None);
     for count in [None, Some(0), Some(-1), Some(i32::MAX)] {
         let hash = pod_template_hash(&template, count);
@@ -26,11 +26,15 @@ pub fn run(bytes: &[u8]) {
     let written = pod_template_json(&template);
     if mismatches(&template).is_empty() {
         let read = serde_json::from_slice(&written).expect("Go JSON is JSON");
-        assert_eq!(written, pod_template_json(&PodTemplate(read)), "not stable");
+        assert_eq!(
+            written,
+            pod_template_json(&PodTemplate::new(read)),
+            "not stable"
+        );
     }
     // A field that Kubernetes does not know means nothing.
     template
-        .0
+        .fields_mut()
         .insert("unknownField".to_owned(), Value::Bool(true));
     assert_eq!(pod_template_hash(&template, None), hash);
 }

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use sluice_crds::merge_patch::merge_diff;
 use sluice_crds::names;
 use sluice_crds::pod_template::PodTemplate;
+use sluice_crds::pointer::at;
 use sluice_crds::rollout::AntiAffinity;
 
 use crate::draft::Draft;
@@ -54,7 +55,7 @@ pub(crate) fn inject(seen: &Seen<'_>, template: &mut PodTemplate) {
         return;
     };
     let spec = template
-        .0
+        .fields_mut()
         .entry("spec")
         .or_insert_with(|| json!({}))
         .as_object_mut();
@@ -78,14 +79,13 @@ pub(crate) fn inject(seen: &Seen<'_>, template: &mut PodTemplate) {
 /// Keeps the term of the new set as it should be.
 pub(crate) fn reconcile(seen: &Seen<'_>, draft: &mut Draft) {
     let Some(new) = seen.sets.new else { return };
-    let own = stripped(&new.template);
-    if asked(seen).is_none() && own == new.template {
+    if asked(seen).is_none() && !has_injected(&new.template) {
         return;
     }
-    let mut wanted = own;
+    let mut wanted = stripped(&new.template);
     inject(seen, &mut wanted);
     let affinity = |template: &PodTemplate| {
-        let spec = template.0.get("spec");
+        let spec = template.fields().get("spec");
         json!({ "spec": { "affinity": spec.and_then(|spec| spec.get("affinity")) } })
     };
     if let Some(patch) = merge_diff(&affinity(&new.template), &affinity(&wanted)) {
@@ -93,10 +93,28 @@ pub(crate) fn reconcile(seen: &Seen<'_>, draft: &mut Draft) {
     }
 }
 
+/// Whether a template has an injected term.
+fn has_injected(template: &PodTemplate) -> bool {
+    let anti = template.pointer("/spec/affinity/podAntiAffinity");
+    let terms = |list| anti.and_then(|anti| anti.get(list)?.as_array());
+    let mut all = [REQUIRED, PREFERRED]
+        .into_iter()
+        .filter_map(terms)
+        .flatten();
+    all.any(is_injected)
+}
+
 /// A template without injected terms, and without what is empty for that reason.
 pub(crate) fn stripped(template: &PodTemplate) -> PodTemplate {
     let mut template = template.clone();
-    let Some(spec) = template.0.get_mut("spec").and_then(Value::as_object_mut) else {
+    if !has_injected(&template) {
+        return template;
+    }
+    let Some(spec) = template
+        .fields_mut()
+        .get_mut("spec")
+        .and_then(Value::as_object_mut)
+    else {
         return template;
     };
     let mut removed = false;
@@ -108,7 +126,7 @@ pub(crate) fn stripped(template: &PodTemplate) -> PodTemplate {
         for list in [REQUIRED, PREFERRED] {
             if let Some(terms) = anti.get_mut(list).and_then(Value::as_array_mut) {
                 let before = terms.len();
-                terms.retain(|term| !is_injected(term.get("podAffinityTerm").unwrap_or(term)));
+                terms.retain(|term| !is_injected(term));
                 if terms.len() < before {
                     removed = true;
                     if terms.is_empty() {
@@ -135,7 +153,9 @@ pub(crate) fn stripped(template: &PodTemplate) -> PodTemplate {
 
 /// Whether a term keeps off one revision of a Rollout, which no person writes.
 fn is_injected(term: &Value) -> bool {
-    let first = term.pointer("/labelSelector/matchExpressions/0/key");
+    // Those that are only preferred have a weight around them.
+    let term = term.get("podAffinityTerm").unwrap_or(term);
+    let first = at(term, "/labelSelector/matchExpressions/0/key");
     first.and_then(Value::as_str) == Some(names::POD_TEMPLATE_HASH)
         && term.get("topologyKey").and_then(Value::as_str) == Some(HOST)
 }
@@ -168,7 +188,7 @@ mod tests {
         let both = template(json!([own, injected]));
         assert_eq!(stripped(&both), template(json!([own])));
         let bare = stripped(&template(json!([injected])));
-        assert_eq!(Value::Object(bare.0), json!({ "spec": {} }));
+        assert_eq!(json!(bare), json!({ "spec": {} }));
         let empty: PodTemplate =
             serde_json::from_value(json!({ "spec": { "affinity": {} } })).unwrap();
         for written in [empty, template(json!([])), template(json!([own]))] {

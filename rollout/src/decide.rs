@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use crate::basis::Basis;
 use crate::draft::{Draft, EventSlot};
 use crate::plan::{Effect, EventType, Plan};
 use crate::revision;
@@ -26,16 +27,25 @@ pub fn decide(world: &World<'_>, now: Timestamp) -> Plan {
     }
     greet(world, &mut draft);
     let resolved = workload::resolved(world);
-    let problems = invalid::problems(world, &resolved);
+    let made;
+    let basis = match world.basis {
+        Some(known) => known,
+        None => {
+            made = Basis::of_resolved(world, &resolved);
+            &made
+        }
+    };
+    let problems = &basis.problems;
     // From here on the template is that of the workload, if one is named.
     let world = &World {
         rollout: &resolved,
+        basis: Some(basis),
         ..*world
     };
     // Who is who?
     let seen = match Seen::of(world, now) {
         Some(seen) if problems.is_empty() => seen,
-        _ => return invalid::plan(world, now, &problems, draft),
+        _ => return invalid::plan(world, now, problems, draft),
     };
     if world.rollout.spec.replicas.is_none() {
         // Autoscalers read it.

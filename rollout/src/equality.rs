@@ -10,13 +10,13 @@ use sluice_crds::pod_template::PodTemplate;
 
 use crate::hash;
 
-/// Compares `wanted`, written by a person, with `live`, which went through the API server.
-pub(crate) fn same_template(wanted: &PodTemplate, live: &PodTemplate) -> bool {
-    covers(&canonical(wanted), &canonical(live), &[])
+/// Compares `wanted`, written by a person, with `live`, which went through the API server; both in canonical spelling.
+pub(crate) fn same_template(wanted: &Value, live: &Value) -> bool {
+    covers(wanted, live, &[])
 }
 
 /// The template in canonical spelling (quantities, field types), without the hash label.
-fn canonical(template: &PodTemplate) -> Value {
+pub(crate) fn canonical(template: &PodTemplate) -> Value {
     let mut template = template.clone();
     template.remove_label(names::POD_TEMPLATE_HASH);
     serde_json::from_slice(&hash::pod_template_json(&template)).unwrap_or(Value::Null)
@@ -127,6 +127,10 @@ mod tests {
 
     use super::*;
 
+    fn same(wanted: &PodTemplate, live: &PodTemplate) -> bool {
+        same_template(&canonical(wanted), &canonical(live))
+    }
+
     fn template(value: Value) -> PodTemplate {
         serde_json::from_value(value).unwrap()
     }
@@ -167,7 +171,7 @@ mod tests {
 
     #[test]
     fn defaults_of_the_api_server_make_no_difference() {
-        assert!(same_template(&template(written()), &template(served())));
+        assert!(same(&template(written()), &template(served())));
     }
 
     #[test]
@@ -181,21 +185,15 @@ mod tests {
         ] {
             let mut live = served();
             *live.pointer_mut(pointer).unwrap() = value;
-            assert!(
-                !same_template(&template(written()), &template(live)),
-                "{pointer}"
-            );
+            assert!(!same(&template(written()), &template(live)), "{pointer}");
         }
         let mut live = served();
         live["metadata"]["labels"]["extra"] = json!("");
-        assert!(
-            !same_template(&template(written()), &template(live)),
-            "a label more"
-        );
+        assert!(!same(&template(written()), &template(live)), "a label more");
         let mut wanted = written();
         wanted["spec"]["nodeSelector"] = json!({ "disk": "ssd" });
         assert!(
-            !same_template(&template(wanted), &template(served())),
+            !same(&template(wanted), &template(served())),
             "a node selector"
         );
     }
@@ -218,7 +216,7 @@ mod tests {
         let same = |place: &str, key: &str, value: &Value| {
             let mut live = wanted.clone();
             live.pointer_mut(place).unwrap()[key] = value.clone();
-            same_template(&template(wanted.clone()), &template(live))
+            same(&template(wanted.clone()), &template(live))
         };
         let (container, env) = ("/spec/containers/0", "/spec/containers/0/env");
         for (place, key, default, other) in [
@@ -286,12 +284,9 @@ mod tests {
         wanted["spec"]["serviceAccount"] = json!("web");
         let mut live = wanted.clone();
         live["spec"]["serviceAccountName"] = json!("web");
-        assert!(same_template(
-            &template(wanted.clone()),
-            &template(live.clone())
-        ));
+        assert!(same(&template(wanted.clone()), &template(live.clone())));
         live["spec"]["serviceAccountName"] = json!("other");
-        assert!(!same_template(&template(wanted), &template(live)));
+        assert!(!same(&template(wanted), &template(live)));
     }
 
     #[test]
@@ -301,12 +296,12 @@ mod tests {
         wanted["spec"]["affinity"] = json!({ "podAffinity": {} });
         wanted["spec"]["hostAliases"] = Value::Null;
         let (with, without) = (template(wanted.clone()), template(written()));
-        assert!(same_template(&with, &without));
-        assert!(same_template(&without, &with));
+        assert!(same(&with, &without));
+        assert!(same(&without, &with));
         wanted["spec"]["tolerations"] = json!([{ "operator": "Exists" }]);
         let with = template(wanted);
-        assert!(!same_template(&with, &without));
-        assert!(!same_template(&without, &with));
+        assert!(!same(&with, &without));
+        assert!(!same(&without, &with));
     }
 
     #[test]

@@ -413,7 +413,8 @@ pub(crate) fn destinations(seen: &Seen<'_>, status: &RolloutStatus) -> Vec<Weigh
         .filter_map(|known| {
             let mut templates = step.templates.iter().flatten();
             let template = templates.find(|template| template.name == known.name)?;
-            let ports = made(&known.name).map_or_else(Vec::new, |it| ports(it.0.get("spec")));
+            let ports =
+                made(&known.name).map_or_else(Vec::new, |it| ports(it.fields().get("spec")));
             Some(WeightedService {
                 service: known.service_name.clone()?,
                 hash: known.pod_template_hash.clone()?,

@@ -6,6 +6,7 @@
 //! them over as they are.
 
 use serde_json::Value;
+use sluice_crds::pointer::at;
 
 use crate::plan::{EventNote, EventType, Precondition};
 use crate::request::{self, Request};
@@ -58,12 +59,12 @@ pub fn release(
 
 /// Whether a ReplicaSet still wants pods and nobody but the Rollout has taken it over.
 fn keeps_pods(set: &Value, rollout: &str) -> bool {
-    let owners = set.pointer("/metadata/ownerReferences");
+    let owners = at(set, "/metadata/ownerReferences");
     let mut owners = owners.and_then(Value::as_array).into_iter().flatten();
     let owner = owners.find(|owner| owner["controller"] == true);
     let is_ours = owner.is_none_or(|it| it["kind"] == "Rollout" && it["name"] == rollout);
-    let deleting = set.pointer("/metadata/deletionTimestamp");
-    let replicas = set.pointer("/spec/replicas").and_then(Value::as_i64);
+    let deleting = at(set, "/metadata/deletionTimestamp");
+    let replicas = at(set, "/spec/replicas").and_then(Value::as_i64);
     is_ours && deleting.is_none_or(Value::is_null) && replicas.unwrap_or(1) > 0
 }
 

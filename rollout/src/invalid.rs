@@ -4,7 +4,6 @@
 //! up, by a person or by its analyses, and traffic then leaves it.
 
 use jiff::{SignedDuration, Timestamp};
-use sluice_crds::rollout::Rollout;
 
 use crate::conditions::{self, INVALID_SPEC};
 use crate::draft::Draft;
@@ -17,11 +16,6 @@ use crate::{abort, analysis, blue_green, experiment_step, phase, time, update, w
 
 /// Seconds until the things that the spec refers to are looked at again.
 const AGAIN: i64 = 20;
-
-/// Everything that is wrong with a Rollout and with what it is when its template is found, the first to be shown first; what the routers refuse is among it.
-pub(crate) fn problems(world: &World<'_>, resolved: &Rollout) -> Vec<FieldError> {
-    validation::of_resolved(world, resolved)
-}
 
 /// The plan for an invalid Rollout.
 pub(crate) fn plan(

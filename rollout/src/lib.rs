@@ -17,6 +17,7 @@
 //! |---|---|
 //! | which ReplicaSet is which; making the new one | `revision`, `equality`, `hash`; `ping_pong` |
 //! | what every part of a decision looks at; what it writes into | `seen`, `draft` |
+//! | what follows from the spec and from what it names, kept between decisions | `basis` (with `validation`, `hash`) |
 //! | a new update begins; orders of people; giving up; stuck | `update`, `abort`, `deadline`, `invalid` |
 //! | how far the update is | `steps`, `pause`, `plugin`, `analysis` (with `run`, `arguments`), `experiment_step`, `promote`; `blue_green::gate` |
 //! | what has to be written for that | `weight`, `services`, `replicas`, `history`; `blue_green` |
@@ -33,6 +34,7 @@ mod abort;
 mod analysis;
 mod anti_affinity;
 mod arguments;
+mod basis;
 mod blue_green;
 mod conditions;
 mod counts;
@@ -73,6 +75,7 @@ mod weight;
 mod workload;
 pub mod world;
 
+pub use basis::Basis;
 pub use decide::decide;
 pub use plan::{Effect, EventNote, EventType, Plan, Precondition};
 pub use reason::Reason;

@@ -94,8 +94,12 @@ pub(crate) fn reconcile(seen: &Seen<'_>, draft: &mut Draft) {
             None
         };
         let wanted = wanted.unwrap_or(&nothing);
-        pods(seen, draft, set, wanted, &mut left);
-        template(draft, set, wanted);
+        if !seen.world.pods.is_empty() {
+            pods(seen, draft, set, wanted, &mut left);
+        }
+        if !is_empty(wanted) || set.annotations.contains_key(names::EPHEMERAL_METADATA) {
+            template(draft, set, wanted);
+        }
     }
 }
 

@@ -270,9 +270,8 @@ pub fn of_status(
         return None;
     }
     // Compared as types, so that fields which this build does not know are left as they are.
-    let mut old = rollout.status.clone().unwrap_or_default();
-    let mut new = status.clone();
-    forget_what_is_equal(&mut old, &mut new);
+    let none = RolloutStatus::default();
+    let (old, new) = what_differs(rollout.status.as_ref().unwrap_or(&none), status);
     let difference = merge_diff(
         &serde_json::to_value(old).ok()?,
         &serde_json::to_value(new).ok()?,
@@ -290,25 +289,53 @@ pub fn of_status(
     })
 }
 
-/// Takes the large parts that are equal out of two statuses, and of two lists that differ the old one's content, so that
-/// they need not become JSON to be compared: the difference stays the same.
-fn forget_what_is_equal(old: &mut RolloutStatus, new: &mut RolloutStatus) {
-    if old.conditions == new.conditions {
-        (old.conditions, new.conditions) = (None, None);
-    } else if let (Some(old), Some(new)) = (&mut old.conditions, &new.conditions)
+/// Two statuses without the fields that are equal in them, which need not become JSON to be compared.
+fn what_differs(old: &RolloutStatus, new: &RolloutStatus) -> (RolloutStatus, RolloutStatus) {
+    // A field that is forgotten here does not compile.
+    macro_rules! differing {
+        ($($field:ident),* $(,)?) => {{
+            let part = |of: &RolloutStatus| RolloutStatus {
+                $($field: if old.$field == new.$field { None } else { of.$field.clone() }),*
+            };
+            (part(old), part(new))
+        }};
+    }
+    let (mut old, new) = differing!(
+        abort,
+        aborted_at,
+        pause_conditions,
+        controller_pause,
+        current_pod_hash,
+        current_step_hash,
+        current_step_index,
+        replicas,
+        updated_replicas,
+        ready_replicas,
+        available_replicas,
+        hpa_replicas,
+        selector,
+        collision_count,
+        observed_generation,
+        workload_observed_generation,
+        conditions,
+        stable_rs,
+        restarted_at,
+        promote_full,
+        phase,
+        message,
+        alb,
+        albs,
+        canary,
+        blue_green,
+        duration,
+    );
+    if let (Some(old), Some(new)) = (&mut old.conditions, &new.conditions)
         && !new.is_empty()
     {
+        // A list is replaced as a whole.
         old.clear();
     }
-    if old.canary == new.canary {
-        (old.canary, new.canary) = (None, None);
-    }
-    if old.blue_green == new.blue_green {
-        (old.blue_green, new.blue_green) = (None, None);
-    }
-    if old.duration == new.duration {
-        (old.duration, new.duration) = (None, None);
-    }
+    (old, new)
 }
 
 /// The owner reference of everything that a Rollout makes.
@@ -420,8 +447,7 @@ mod tests {
         for old in &statuses {
             for new in &statuses {
                 let whole = merge_diff(&json!(old), &json!(new));
-                let (mut less_old, mut less_new) = (old.clone(), new.clone());
-                forget_what_is_equal(&mut less_old, &mut less_new);
+                let (less_old, less_new) = what_differs(old, new);
                 let short = merge_diff(&json!(less_old), &json!(less_new));
                 assert_eq!(whole, short, "{old:?} → {new:?}");
             }

@@ -8,28 +8,24 @@
 //!
 //! So an installation of another controller, or of an older hash format, is taken over without a restarted pod.
 
+use std::cell::LazyCell;
 use std::collections::BTreeMap;
-use std::sync::LazyLock;
 
 use sluice_crds::names;
 use sluice_crds::pod_template::PodTemplate;
 
+use crate::basis::{Hashes, NO_TEMPLATE};
 use crate::draft::{Draft, EventSlot, Slot};
 use crate::plan::{Effect, EventType, NewReplicaSet};
 use crate::seen::Seen;
 use crate::world::{ReplicaSet, World};
 use crate::{anti_affinity, equality, hash, metadata, ping_pong};
 
-/// What a Rollout without a template has.
-static NO_TEMPLATE: LazyLock<PodTemplate> = LazyLock::new(PodTemplate::default);
-
 /// The ReplicaSets of a Rollout by role.
 #[derive(Debug, Clone)]
 pub(crate) struct Sets<'a> {
     /// Pod-template hash of the present template: that of `new` when there is one.
     pub(crate) hash: String,
-    /// Digest of the present template.
-    digest: String,
     /// The set of the present template.
     pub(crate) new: Option<&'a ReplicaSet>,
     /// The set that was promoted last; the same as `new` when that is the one.
@@ -44,7 +40,7 @@ pub(crate) struct Sets<'a> {
 
 impl<'a> Sets<'a> {
     /// Assigns the roles.
-    pub(crate) fn find(world: &'a World<'a>) -> Self {
+    pub(crate) fn find(world: &'a World<'a>, hashes: &Hashes) -> Self {
         let status = world.rollout.status.as_ref();
         let template = world.rollout.spec.template.as_ref().unwrap_or(&NO_TEMPLATE);
         let mut mine: Vec<&ReplicaSet> = world
@@ -59,16 +55,21 @@ impl<'a> Sets<'a> {
             key(b).cmp(&key(a)).then_with(|| a.name.cmp(&b.name))
         });
         let known = status.and_then(|status| status.collision_count);
-        let json = hash::pod_template_json(template);
-        let digest = hash::digest_of_json(&json);
-        let (computed, collisions) = free_hash(&json, &digest, known, &mine);
+        let (computed, collisions) = free_hash(hashes, known, &mine);
         let leaving = mine
             .iter()
             .any(|set| set.deleting && set.hash() == Some(&computed));
         mine.retain(|set| !set.deleting);
         let with_hash = |hash: &str| mine.iter().copied().find(|set| set.hash() == Some(hash));
+        let wanted = LazyCell::new(|| (template.images(), equality::canonical(template)));
         let equal = |set: &&ReplicaSet| {
-            equality::same_template(template, &anti_affinity::without_injections(set))
+            let (images, wanted) = &*wanted;
+            // Most sets have other images, which is soon seen.
+            if set.template.images() != *images {
+                return false;
+            }
+            let live = equality::canonical(&anti_affinity::without_injections(set));
+            equality::same_template(wanted, &live)
         };
         let new = status
             .and_then(|status| status.current_pod_hash.as_deref())
@@ -89,7 +90,6 @@ impl<'a> Sets<'a> {
             .collect();
         Self {
             hash,
-            digest,
             new,
             stable,
             older,
@@ -123,24 +123,19 @@ impl<'a> Sets<'a> {
 const ATTEMPTS: i32 = 16;
 
 /// The hash of a template that no set of another template has, and the collision count that makes it so.
-fn free_hash(
-    json: &[u8],
-    digest: &str,
-    known: Option<i32>,
-    sets: &[&ReplicaSet],
-) -> (String, Option<i32>) {
+fn free_hash(hashes: &Hashes, known: Option<i32>, sets: &[&ReplicaSet]) -> (String, Option<i32>) {
     let mut count = known;
     for _ in 0..ATTEMPTS {
-        let hash = hash::hash_of_json(json, count);
+        let hash = hash::hash_of_json(&hashes.template, count);
         let taken = sets
             .iter()
-            .any(|set| set.hash() == Some(&hash) && is_of_another(digest, set));
+            .any(|set| set.hash() == Some(&hash) && is_of_another(&hashes.digest, set));
         if !taken {
             return (hash, count);
         }
         count = Some(count.unwrap_or(0).saturating_add(1));
     }
-    (hash::hash_of_json(json, known), known)
+    (hash::hash_of_json(&hashes.template, known), known)
 }
 
 /// Whether a set was certainly made for another template. Its own template does not tell: the API server and admission
@@ -259,7 +254,7 @@ fn new_replica_set(seen: &Seen<'_>, revision: i64) -> NewReplicaSet {
     let spec = &seen.world.rollout.spec;
     let hash = seen.sets.hash.clone();
     let mut template: PodTemplate = spec.template.clone().unwrap_or_default();
-    let digest = seen.sets.digest.clone();
+    let digest = seen.hashes.digest.clone();
     let labels = {
         template.set_label(names::POD_TEMPLATE_HASH, &hash);
         template.labels()

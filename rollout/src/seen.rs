@@ -3,13 +3,16 @@
 //!
 //! Everything here is derived from observation and holds for one pass; what is decided goes into [`crate::draft`].
 
-use jiff::Timestamp;
+use std::borrow::Cow;
 use std::sync::LazyLock;
+
+use jiff::Timestamp;
 
 use sluice_crds::names;
 use sluice_crds::rollout::{BlueGreenStrategy, CanaryStep, CanaryStrategy, RolloutStatus};
 use sluice_crds::split::{ShownRoutes, SplitRoute, WeightedService};
 
+use crate::basis::Hashes;
 use crate::replicas::available;
 use crate::revision::Sets;
 use crate::world::{ReplicaSet, Service, World};
@@ -28,6 +31,8 @@ pub(crate) struct Seen<'a> {
     pub(crate) replicas: i32,
     /// What all weights sum to.
     pub(crate) max_weight: i32,
+    /// What names the revision that the spec asks for.
+    pub(crate) hashes: Cow<'a, Hashes>,
     /// Which ReplicaSet plays which role.
     pub(crate) sets: Sets<'a>,
     /// The routers; `None` without traffic routing.
@@ -193,6 +198,7 @@ impl<'a> Seen<'a> {
             (None, None) => return None,
         };
         let routed = canary.traffic_routing.is_some();
+        let hashes = Hashes::in_world(world);
         Some(Self {
             world,
             now,
@@ -204,7 +210,8 @@ impl<'a> Seen<'a> {
             } else {
                 100
             },
-            sets: Sets::find(world),
+            sets: Sets::find(world, &hashes),
+            hashes,
             route: routed.then(|| Route::read(world)),
         })
     }

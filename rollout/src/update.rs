@@ -8,7 +8,7 @@ use sluice_crds::rollout::RolloutStatus;
 use crate::draft::{Draft, EventSlot};
 use crate::plan::EventType;
 use crate::seen::Seen;
-use crate::{blue_green, duration, hash, pause, steps};
+use crate::{blue_green, duration, pause, steps};
 
 /// What is new since the status was written last.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,8 +34,7 @@ pub(crate) fn changes(seen: &Seen<'_>) -> Changes {
     let status = seen.world.rollout.status.as_ref();
     let steps = status.and_then(|status| status.current_step_hash.as_ref());
     let was_blue_green = status.is_some_and(|status| status.blue_green.is_some());
-    let canary = seen.blue_green.is_none();
-    let steps_hash = canary.then(|| hash::steps_hash(seen.steps()));
+    let steps_hash = seen.hashes.steps.clone();
     Changes {
         template: of_template(seen),
         // Steps that nothing is remembered of, as in a status that another controller wrote or that was restored in

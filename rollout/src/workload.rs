@@ -11,6 +11,7 @@ use serde_json::Value;
 use sluice_crds::LabelSelector;
 use sluice_crds::names;
 use sluice_crds::pod_template::PodTemplate;
+use sluice_crds::pointer::at;
 use sluice_crds::rollout::{Rollout, WorkloadRef};
 
 use crate::conditions;
@@ -39,11 +40,10 @@ pub(crate) fn resolved<'a>(world: &World<'a>) -> Cow<'a, Rollout> {
     } else {
         "/spec/template"
     };
-    let template = workload
-        .pointer(pointer)
+    let template = at(workload, pointer)
         .and_then(Value::as_object)
         .cloned()
-        .map(PodTemplate)
+        .map(PodTemplate::new)
         .unwrap_or_default();
     if rollout.spec.selector.is_none() {
         rollout.spec.selector = if of_pod_template {
@@ -52,7 +52,7 @@ pub(crate) fn resolved<'a>(world: &World<'a>) -> Cow<'a, Rollout> {
                 match_expressions: None,
             })
         } else {
-            let selector = workload.pointer("/spec/selector").cloned();
+            let selector = at(workload, "/spec/selector").cloned();
             selector.and_then(|selector| serde_json::from_value(selector).ok())
         };
     }
@@ -68,8 +68,7 @@ pub(crate) fn reconcile(seen: &Seen<'_>, draft: &mut Draft) {
         draft.status.workload_observed_generation = None;
         return;
     };
-    let generation = workload
-        .pointer("/metadata/generation")
+    let generation = at(workload, "/metadata/generation")
         .and_then(Value::as_i64)
         .unwrap_or(0)
         .to_string();
@@ -95,7 +94,7 @@ fn scale_down(seen: &Seen<'_>, draft: &mut Draft, reference: &WorkloadRef, workl
         return;
     }
     let text = |pointer: &str| {
-        let value = workload.pointer(pointer).and_then(Value::as_str);
+        let value = at(workload, pointer).and_then(Value::as_str);
         value.unwrap_or_default().to_owned()
     };
     draft.reason(Reason::WorkloadScaled { from, to });
@@ -115,6 +114,6 @@ fn scale_down(seen: &Seen<'_>, draft: &mut Draft, reference: &WorkloadRef, workl
 
 /// `spec.replicas` of the workload, default 1.
 pub(crate) fn replicas(workload: &Value) -> i32 {
-    let replicas = workload.pointer("/spec/replicas").and_then(Value::as_i64);
+    let replicas = at(workload, "/spec/replicas").and_then(Value::as_i64);
     replicas.map_or(1, |replicas| i32::try_from(replicas).unwrap_or(i32::MAX))
 }

@@ -11,8 +11,11 @@ use sluice_crds::analysis::AnalysisRun;
 use sluice_crds::decode::{self, DecodeError};
 use sluice_crds::experiment::Experiment;
 use sluice_crds::pod_template::PodTemplate;
+use sluice_crds::pointer::at;
 use sluice_crds::rollout::Rollout;
 use sluice_crds::split::ObservedSplit;
+
+use crate::basis::Basis;
 
 /// Everything that one decision may depend on, besides the time.
 pub struct World<'a> {
@@ -38,6 +41,9 @@ pub struct World<'a> {
     pub workload: Option<&'a Value>,
     /// Settings of the controller.
     pub settings: &'a Settings,
+    /// What follows from the spec and from what it names, when it is known already: [`Basis::of`] this world or one that
+    /// does not differ in them.
+    pub basis: Option<&'a Basis>,
 }
 
 /// Whether decisions about a Rollout depend on its single pods: they get metadata of roles, or are to be restarted.
@@ -87,7 +93,7 @@ impl Pod {
     /// # Errors
     /// When a field of the metadata has a wrong type; the error names the field.
     pub fn from_object(object: &Value) -> Result<Self, DecodeError> {
-        let metadata = metadata(object)?;
+        let metadata = metadata(object.get("metadata").unwrap_or(&Value::Null))?;
         Ok(Self {
             created: created(&metadata),
             deleting: metadata.deletion_timestamp.is_some(),
@@ -100,8 +106,8 @@ impl Pod {
     }
 }
 
-fn metadata(object: &Value) -> Result<sluice_crds::ObjectMeta, DecodeError> {
-    decode::decode(object.get("metadata").unwrap_or(&Value::Null)).map_err(|error| DecodeError {
+fn metadata(metadata: &Value) -> Result<sluice_crds::ObjectMeta, DecodeError> {
+    decode::decode(metadata).map_err(|error| DecodeError {
         field: format!("metadata.{}", error.field),
         reason: error.reason,
     })
@@ -115,9 +121,9 @@ fn created(metadata: &sluice_crds::ObjectMeta) -> Timestamp {
 }
 
 /// The owner references that do not control an object, as they are.
-fn others(object: &Value) -> Vec<Value> {
-    let owners = object.pointer("/metadata/ownerReferences");
-    let owners = owners.and_then(Value::as_array).into_iter().flatten();
+fn others(metadata: &Value) -> Vec<Value> {
+    let owners = metadata.get("ownerReferences").and_then(Value::as_array);
+    let owners = owners.into_iter().flatten();
     let controls = |owner: &&Value| owner.get("controller").and_then(Value::as_bool) == Some(true);
     owners.filter(|owner| !controls(owner)).cloned().collect()
 }
@@ -181,55 +187,54 @@ impl ReplicaSet {
     /// # Errors
     /// When a field has a wrong type; the error names the field.
     pub fn from_object(object: &Value) -> Result<Self, DecodeError> {
-        let metadata = metadata(object)?;
-        let number = |pointer: &str, default: i64| -> Result<i32, DecodeError> {
-            let value = match object.pointer(pointer) {
+        let part = |name| object.get(name).unwrap_or(&Value::Null);
+        Self::from_parts(part("metadata"), part("spec"), part("status"))
+    }
+
+    /// Reads an `apps/v1` ReplicaSet from its three parts.
+    ///
+    /// # Errors
+    /// As [`ReplicaSet::from_object`].
+    pub fn from_parts(metadata: &Value, spec: &Value, status: &Value) -> Result<Self, DecodeError> {
+        let other_owners = others(metadata);
+        let metadata = self::metadata(metadata)?;
+        let number = |part: &Value, name: &str, field: &str, default: i64| {
+            let value = match part.get(field) {
                 None | Some(Value::Null) => default,
                 Some(value) => value.as_i64().ok_or_else(|| DecodeError {
-                    field: pointer.trim_start_matches('/').replace('/', "."),
+                    field: format!("{name}.{field}"),
                     reason: "expected a whole number".to_owned(),
                 })?,
             };
-            Ok(i32::try_from(value).unwrap_or(i32::MAX))
+            Ok::<i32, DecodeError>(i32::try_from(value).unwrap_or(i32::MAX))
         };
-        let template = object
-            .pointer("/spec/template")
-            .and_then(Value::as_object)
-            .cloned()
-            .map(PodTemplate)
-            .unwrap_or_default();
-        let failure = object
-            .pointer("/status/conditions")
-            .and_then(Value::as_array)
+        let template = spec.get("template").and_then(Value::as_object).cloned();
+        let conditions = status.get("conditions").and_then(Value::as_array);
+        let text = |condition: &Value, field: &str| {
+            let text = condition.get(field).and_then(Value::as_str);
+            text.unwrap_or_default().to_owned()
+        };
+        let failure = conditions
             .into_iter()
             .flatten()
-            .find(|condition| {
-                condition.get("type").and_then(Value::as_str) == Some("ReplicaFailure")
-                    && condition.get("status").and_then(Value::as_str) == Some("True")
-            })
-            .map(|condition| {
-                condition
-                    .get("message")
-                    .and_then(Value::as_str)
-                    .unwrap_or_default()
-                    .to_owned()
-            });
+            .find(|it| text(it, "type") == "ReplicaFailure" && text(it, "status") == "True")
+            .map(|it| text(it, "message"));
         Ok(Self {
             created: created(&metadata),
             deleting: metadata.deletion_timestamp.is_some(),
             owner: controller(&metadata),
-            other_owners: others(object),
+            other_owners,
             name: metadata.name.unwrap_or_default(),
             uid: metadata.uid.unwrap_or_default(),
             resource_version: metadata.resource_version.unwrap_or_default(),
             labels: metadata.labels.unwrap_or_default(),
             annotations: metadata.annotations.unwrap_or_default(),
-            replicas: number("/spec/replicas", 1)?,
-            min_ready_seconds: number("/spec/minReadySeconds", 0)?,
-            current: number("/status/replicas", 0)?,
-            ready: number("/status/readyReplicas", 0)?,
-            available: number("/status/availableReplicas", 0)?,
-            template,
+            replicas: number(spec, "spec", "replicas", 1)?,
+            min_ready_seconds: number(spec, "spec", "minReadySeconds", 0)?,
+            current: number(status, "status", "replicas", 0)?,
+            ready: number(status, "status", "readyReplicas", 0)?,
+            available: number(status, "status", "availableReplicas", 0)?,
+            template: template.map(PodTemplate::new).unwrap_or_default(),
             failure,
         })
     }
@@ -272,15 +277,13 @@ impl Service {
     #[must_use]
     pub fn from_object(object: &Value) -> Self {
         let text = |pointer: &str| {
-            object
-                .pointer(pointer)
+            at(object, pointer)
                 .and_then(Value::as_str)
                 .unwrap_or_default()
                 .to_owned()
         };
         let map = |pointer: &str| {
-            object
-                .pointer(pointer)
+            at(object, pointer)
                 .and_then(Value::as_object)
                 .into_iter()
                 .flatten()

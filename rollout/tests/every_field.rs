@@ -300,6 +300,7 @@ fn decide(mut rollout: Rollout, mut around: Around, what: &str) {
             traffic: Ok(&around.route),
             workload: None,
             settings: &around.settings,
+            basis: None,
         };
         let plan = sluice_rollout::decide(&world(&rollout), now());
         for effect in &plan.effects {

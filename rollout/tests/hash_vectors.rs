@@ -77,7 +77,7 @@ fn quantities_take_the_form_that_go_gives_them() {
     let pairs: Vec<(String, Option<String>)> = serde_json::from_str(QUANTITIES).unwrap();
     assert!(pairs.len() > 400);
     for (text, canonical) in pairs {
-        let template = PodTemplate(
+        let template = PodTemplate::new(
             serde_json::from_value(json!({"spec": {"overhead": {"q": text}}})).unwrap(),
         );
         let json: Value = serde_json::from_slice(&pod_template_json(&template)).unwrap();
@@ -125,7 +125,7 @@ fn a_template_hashes_to_itself_after_a_round_trip() {
 #[test]
 fn a_malformed_template_has_a_stable_hash() {
     let template = |image: &str| {
-        PodTemplate(
+        PodTemplate::new(
             serde_json::from_value(json!({
                 "metadata": [],
                 "spec": {"containers": [1, {"name": {}, "image": image}], "overhead": "none"}

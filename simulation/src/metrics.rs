@@ -63,7 +63,6 @@ impl Metrics {
             hash.is_some_and(|hash| set.label(names::POD_TEMPLATE_HASH) == hash)
                 && set.key.namespace == namespace
         });
-        let set = set.map(|set| set.value());
         set.map_or(1.0, |set| 1.0 - self.workloads.behaviour(set).error_rate)
     }
 }

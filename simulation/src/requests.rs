@@ -6,10 +6,11 @@ use std::sync::Arc;
 use json_patch::jsonptr::PointerBuf;
 use json_patch::{AddOperation, PatchOperation};
 use serde_json::Value;
+use sluice_crds::pointer::{at, text};
 use sluice_rollout::request::{Request, Target};
 use sluice_traffic::{Patch, RouteEdit};
 
-use crate::store::{Expected, Key, Object, Part, Refusal, Store, text};
+use crate::store::{Expected, Key, Object, Part, Refusal, Store};
 
 /// What a write gives back: the object, or nothing when it was deleted.
 pub type Answer = Result<Option<Arc<Object>>, Refusal>;
@@ -126,7 +127,7 @@ pub fn json_patch(store: &mut Store, key: &Key, patch: &Value) -> Answer {
 fn as_the_server_takes(operation: PatchOperation, object: &Value) -> Option<PatchOperation> {
     let absent = |path: &PointerBuf| {
         let (parent, field) = path.split_back()?;
-        let parent = object.pointer(parent.as_str())?.as_object()?;
+        let parent = at(object, parent.as_str())?.as_object()?;
         (!parent.contains_key(field.decoded().as_ref())).then_some(())
     };
     match operation {
@@ -145,7 +146,7 @@ fn as_the_server_takes(operation: PatchOperation, object: &Value) -> Option<Patc
 #[must_use]
 pub fn is_ours(existing: &Object, wanted: &Value) -> bool {
     let hash = |object: &Value| {
-        let labels = object.pointer("/metadata/labels");
+        let labels = at(object, "/metadata/labels");
         let hash = labels.and_then(|it| it.get(sluice_crds::names::POD_TEMPLATE_HASH));
         hash.and_then(Value::as_str).map(str::to_owned)
     };

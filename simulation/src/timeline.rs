@@ -6,12 +6,13 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
+use sluice_crds::pointer::text;
 use sluice_rollout::EventType;
 
 use crate::cluster::Cluster;
 use crate::metrics::Metrics;
 use crate::oracle::Broken;
-use crate::store::{Expected, Key, Part, Refusal, Store, text};
+use crate::store::{Expected, Key, Part, Refusal, Store};
 use crate::workload::Behaviour;
 
 /// What is asked.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use crate::store::{Expected, Object, Part, Store, text};
+use crate::store::{Expected, Object, Part, Store};
 
 /// How pods of one image behave.
 #[derive(Debug, Clone, PartialEq)]
@@ -51,10 +51,10 @@ pub struct Workloads {
 }
 
 impl Workloads {
-    /// How the pods of a ReplicaSet (or of any object with `spec.template`) behave: by its first container's image.
+    /// How the pods of a ReplicaSet behave: by its first container's image.
     #[must_use]
-    pub fn behaviour(&self, owner: &Value) -> Behaviour {
-        let image = text(owner, "/spec/template/spec/containers/0/image");
+    pub fn behaviour(&self, owner: &Object) -> Behaviour {
+        let image = owner.text("/spec/template/spec/containers/0/image");
         self.images.get(image).cloned().unwrap_or_default()
     }
 
@@ -94,12 +94,12 @@ impl Workloads {
             self.changed = true;
         }
         while pods.len() < wanted {
-            let image = text(object.value(), "/spec/template/spec/containers/0/image");
+            let image = object.text("/spec/template/spec/containers/0/image");
             let default = Behaviour::default();
             let after = self.images.get(image).unwrap_or(&default).ready_after;
             let ready_at = after.and_then(|after| now.checked_add(after).ok());
             self.made += 1;
-            let seen = pod(object.value(), self.made, now);
+            let seen = pod(object, self.made, now);
             pods.push(Pod { ready_at, seen });
         }
         let min_ready = SignedDuration::from_secs(i64::from(set.min_ready_seconds.max(0)));
@@ -114,8 +114,8 @@ impl Workloads {
         let (ready, available) = (since(SignedDuration::ZERO), since(min_ready));
         let known = [set.current, set.ready, set.available];
         let counted = [pods.len(), ready, available];
-        let generation = object.value().pointer("/metadata/generation");
-        let observed = object.value().pointer("/status/observedGeneration");
+        let generation = object.at("/metadata/generation");
+        let observed = object.at("/status/observedGeneration");
         let same = |(known, counted): (&i32, &usize)| usize::try_from(*known) == Ok(*counted);
         let next = pods.iter().flat_map(|pod| {
             let ready = pod.ready_at;
@@ -129,34 +129,25 @@ impl Workloads {
                 .insert(set.uid.clone(), (object.version, until));
             return;
         }
-        let status = json!({
+        let status = json!({ "status": {
             "replicas": pods.len(),
             "fullyLabeledReplicas": pods.len(),
             "readyReplicas": ready,
             "availableReplicas": available,
             "observedGeneration": generation,
-        });
-        // The set was read from this store a moment ago, so the edit cannot be refused.
-        let _ = store.edit(&object.key, Part::Status, &Expected::default(), |set| {
-            if let Some(set) = set.as_object_mut() {
-                set.insert("status".into(), status);
-            }
-        });
+        } });
+        // The set was read from this store a moment ago, so the write cannot be refused.
+        let _ = store.merge(&object.key, Part::Status, &Expected::default(), &status);
     }
 
     /// Makes every ready pod of a ReplicaSet start anew.
-    pub fn crash(&mut self, set: &Value, now: Timestamp) {
-        self.settled.remove(text(set, "/metadata/uid"));
+    pub fn crash(&mut self, set: &Object, now: Timestamp) {
+        self.settled.remove(set.uid());
         let ready_at = self
             .behaviour(set)
             .ready_after
             .and_then(|after| now.checked_add(after).ok());
-        for pod in self
-            .pods
-            .get_mut(text(set, "/metadata/uid"))
-            .into_iter()
-            .flatten()
-        {
+        for pod in self.pods.get_mut(set.uid()).into_iter().flatten() {
             pod.ready_at = ready_at;
         }
     }
@@ -203,9 +194,9 @@ impl Workloads {
 
     /// Pods of a ReplicaSet that are ready at a time.
     #[must_use]
-    pub fn ready(&self, set: &Value, now: Timestamp) -> usize {
+    pub fn ready(&self, set: &Object, now: Timestamp) -> usize {
         self.pods
-            .get(text(set, "/metadata/uid"))
+            .get(set.uid())
             .into_iter()
             .flatten()
             .filter(|pod| pod.ready_at.is_some_and(|at| at <= now))
@@ -245,21 +236,21 @@ fn merge(into: &mut BTreeMap<String, String>, changes: &BTreeMap<String, Option<
 }
 
 /// A new pod of a ReplicaSet.
-fn pod(set: &Value, number: u64, now: Timestamp) -> sluice_rollout::Pod {
+fn pod(set: &Object, number: u64, now: Timestamp) -> sluice_rollout::Pod {
     let map = |pointer: &str| {
-        let map = set.pointer(pointer).and_then(Value::as_object);
+        let map = set.at(pointer).and_then(Value::as_object);
         map.into_iter()
             .flatten()
             .filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())))
             .collect()
     };
     sluice_rollout::Pod {
-        name: format!("{}-{number}", text(set, "/metadata/name")),
+        name: format!("{}-{number}", set.key.name),
         uid: format!("pod-{number}"),
         created: now,
         deleting: false,
         labels: map("/spec/template/metadata/labels"),
         annotations: map("/spec/template/metadata/annotations"),
-        owner: Some(text(set, "/metadata/uid").to_owned()),
+        owner: Some(set.uid().to_owned()),
     }
 }

@@ -15,8 +15,8 @@ use sluice_simulation::soak::{self, Failure};
 
 use crate::test::Count;
 
-/// Schedules of one round for each fixture.
-const ROUND: u64 = 16;
+/// Schedules of one round for each fixture. Each round's threads make the fixtures anew.
+const ROUND: u64 = 64;
 
 /// When to end.
 #[derive(Debug, Clone, Copy)]

@@ -148,6 +148,7 @@ impl Snapshot {
             traffic: traffic.as_deref().map_err(Vec::as_slice),
             workload: None,
             settings: &settings,
+            basis: None,
         };
         Some(sluice_rollout::decide(&world, now))
     }

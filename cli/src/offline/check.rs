@@ -401,6 +401,7 @@ fn validated(
         },
         workload: None,
         settings: &settings,
+        basis: None,
     })
 }
 

@@ -3,7 +3,7 @@
 //! A view is complete or there is none: while a cache that belongs to it is still being filled, the Rollout waits.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use kube::core::SelectorExt;
 use serde_json::Value;
@@ -15,7 +15,7 @@ use sluice_crds::rollout::Rollout;
 use sluice_crds::split::ObservedSplit;
 use sluice_crds::{LabelSelector, ObjectMeta};
 use sluice_rollout::world::needs_pods;
-use sluice_rollout::{Pod, ReplicaSet, Service, Settings, World};
+use sluice_rollout::{Basis, Pod, ReplicaSet, Service, Settings, World};
 use sluice_runtime::kind::{DEPLOYMENT, POD_TEMPLATE, REPLICA_SET, SERVICE};
 use sluice_runtime::{Cache, Caches, Key, Object, SyncState};
 use sluice_traffic::ObjectRef;
@@ -40,6 +40,8 @@ pub(crate) struct Observed {
     templates: Templates,
     traffic: Result<Vec<ObservedSplit>, Vec<(String, String)>>,
     workload: Option<Value>,
+    /// What every look at this view shares.
+    basis: OnceLock<Basis>,
     /// Router objects that exist, and what tells what they can, by reference.
     pub(crate) routes: Vec<(ObjectRef, Value)>,
 }
@@ -63,7 +65,7 @@ impl Observed {
         settings: &Settings,
         decide: impl FnOnce(&World<'_>) -> T,
     ) -> T {
-        decide(&World {
+        let mut world = World {
             rollout: &self.rollout,
             replica_sets: &self.replica_sets,
             services: &self.services,
@@ -74,7 +76,10 @@ impl Observed {
             traffic: self.traffic.as_deref().map_err(Vec::as_slice),
             workload: self.workload.as_ref(),
             settings,
-        })
+            basis: None,
+        };
+        world.basis = Some(self.basis.get_or_init(|| Basis::of(&world)));
+        decide(&world)
     }
 
     /// A router object, for `sluice_traffic`.
@@ -194,6 +199,7 @@ pub(crate) fn observe(watches: &Watches, caches: &Caches, object: &Arc<Object>) 
         pods,
         traffic,
         routes,
+        basis: OnceLock::new(),
     }))
 }
 

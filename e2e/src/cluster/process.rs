@@ -212,7 +212,10 @@ impl Processes {
 
     /// Descriptors of the running processes: readable when a process has ended.
     pub(super) fn descriptors(&self) -> Vec<OwnedFd> {
-        let records = self.names().into_iter().filter_map(|name| self.record(&name));
+        let records = self
+            .names()
+            .into_iter()
+            .filter_map(|name| self.record(&name));
         records
             .filter_map(|record| descriptor(record.pid, record.start))
             .collect()

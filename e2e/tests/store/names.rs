@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
-use sluice_simulation::store::text;
+use sluice_crds::pointer::text;
 
 use crate::step::Slot;
 

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use anyhow::Result;
 use kube::Client;
 use serde_json::{Value, json};
+use sluice_crds::pointer::text;
 use sluice_e2e::cluster::apply;
-use sluice_simulation::store::text;
 
 use crate::kinds::Kinds;
 use crate::names::Names;

@@ -66,7 +66,7 @@ pub(super) fn reconcile(
     if present.is_some() {
         return None;
     }
-    let ports = ports(set.template.0.get("spec"));
+    let ports = ports(set.template.fields().get("spec"));
     if ports.is_empty() {
         // As upstream, which makes none; it says so here.
         status.service_name = None;

@@ -8,6 +8,7 @@ use sluice_analysis::template::TemplateLookup;
 use sluice_crds::analysis::AnalysisRun;
 use sluice_crds::experiment::Experiment;
 use sluice_crds::names;
+use sluice_crds::pointer::at;
 
 use crate::world::{ReplicaSet, Settings};
 
@@ -56,9 +57,7 @@ impl OwnedService {
             uid: service.uid,
             resource_version: service.resource_version,
             annotations: service.annotations,
-            deleting: object
-                .pointer("/metadata/deletionTimestamp")
-                .is_some_and(|time| !time.is_null()),
+            deleting: at(object, "/metadata/deletionTimestamp").is_some_and(|time| !time.is_null()),
         }
     }
 

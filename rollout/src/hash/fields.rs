@@ -29,8 +29,8 @@ pub(super) enum Kind {
     List(Box<Kind>),
     /// A map with string keys.
     Map(Box<Kind>),
-    /// A struct, by name.
-    Struct(String),
+    /// A struct, by its place in [`TYPES`].
+    Struct(usize),
 }
 
 /// One field of a struct.
@@ -44,39 +44,58 @@ pub(super) struct Field {
     pub(super) omit_zero: bool,
 }
 
-type Types = BTreeMap<String, Vec<Field>>;
+/// The structs. Their names are needed only to find where one begins: they refer to each other by place.
+struct Types {
+    places: BTreeMap<String, usize>,
+    fields: Vec<Vec<Field>>,
+}
 
 static TYPES: LazyLock<Types> =
     LazyLock::new(|| parse(include_str!("../../data/pod_template_fields.json")));
 
-/// The fields of a struct, in Go's order; none when the name is unknown.
-pub(super) fn of(name: &str) -> &'static [Field] {
-    TYPES.get(name).map(Vec::as_slice).unwrap_or_default()
+/// The place of a struct; one that does not exist when the name is unknown.
+pub(super) fn place(name: &str) -> usize {
+    TYPES.places.get(name).copied().unwrap_or(usize::MAX)
+}
+
+/// The fields of the struct at a place, in Go's order; none when there is no such place.
+pub(super) fn of(place: usize) -> &'static [Field] {
+    TYPES
+        .fields
+        .get(place)
+        .map(Vec::as_slice)
+        .unwrap_or_default()
 }
 
 fn parse(data: &str) -> Types {
     let lines: BTreeMap<String, Vec<String>> = serde_json::from_str(data).unwrap_or_default();
-    lines
-        .into_iter()
-        .map(|(name, lines)| {
-            let fields = lines.iter().filter_map(|line| {
-                let mut words = line.split_ascii_whitespace();
-                let (name, kind) = (words.next()?, words.next()?);
-                let options: Vec<&str> = words.collect();
-                Some(Field {
-                    name: name.to_owned(),
-                    kind: parse_kind(kind),
-                    omit_empty: options.contains(&"omitempty"),
-                    omit_zero: options.contains(&"omitzero"),
-                })
-            });
-            (name, fields.collect())
+    let names = lines.keys().cloned();
+    let places = names
+        .enumerate()
+        .map(|(place, name)| (name, place))
+        .collect();
+    let field = |line: &String| {
+        let mut words = line.split_ascii_whitespace();
+        let (name, kind) = (words.next()?, words.next()?);
+        let options: Vec<&str> = words.collect();
+        Some(Field {
+            name: name.to_owned(),
+            kind: parse_kind(kind, &places),
+            omit_empty: options.contains(&"omitempty"),
+            omit_zero: options.contains(&"omitzero"),
         })
-        .collect()
+    };
+    let fields = lines
+        .values()
+        .map(|lines| lines.iter().filter_map(field).collect());
+    Types {
+        fields: fields.collect(),
+        places,
+    }
 }
 
-fn parse_kind(text: &str) -> Kind {
-    let inner = |text| Box::new(parse_kind(text));
+fn parse_kind(text: &str, places: &BTreeMap<String, usize>) -> Kind {
+    let inner = |text| Box::new(parse_kind(text, places));
     if let Some(text) = text.strip_prefix('*') {
         Kind::Pointer(inner(text))
     } else if let Some(text) = text.strip_prefix("[]") {
@@ -93,7 +112,7 @@ fn parse_kind(text: &str) -> Kind {
             "intOrString" => Kind::IntOrString,
             "time" => Kind::Time,
             "raw" => Kind::Raw,
-            name => Kind::Struct(name.to_owned()),
+            name => Kind::Struct(places.get(name).copied().unwrap_or(usize::MAX)),
         }
     }
 }
@@ -124,25 +143,45 @@ impl fmt::Display for Mismatch {
 #[must_use]
 pub fn mismatches(template: &PodTemplate) -> Vec<Mismatch> {
     let mut found = Vec::new();
-    check_fields(&mut found, "PodTemplateSpec", &template.0, "");
+    let template = template.fields();
+    check_fields(&mut found, place("PodTemplateSpec"), template, &Path::Root);
     found
 }
 
-fn check_fields(found: &mut Vec<Mismatch>, name: &str, object: &Map<String, Value>, path: &str) {
-    for field in of(name) {
-        if let Some(value) = object.get(&field.name) {
-            let dot = if path.is_empty() { "" } else { "." };
-            check(
-                found,
-                &field.kind,
-                value,
-                &format!("{path}{dot}{}", field.name),
-            );
+/// Where a value is; written out only for one that does not fit.
+enum Path<'a> {
+    Root,
+    Field(&'a Path<'a>, &'a str),
+    Index(&'a Path<'a>, usize),
+    Key(&'a Path<'a>, &'a str),
+}
+
+impl fmt::Display for Path<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Root => Ok(()),
+            Self::Field(Self::Root, name) => f.write_str(name),
+            Self::Field(above, name) => write!(f, "{above}.{name}"),
+            Self::Index(above, index) => write!(f, "{above}[{index}]"),
+            Self::Key(above, key) => write!(f, "{above}[{key}]"),
         }
     }
 }
 
-fn check(found: &mut Vec<Mismatch>, kind: &Kind, value: &Value, path: &str) {
+fn check_fields(
+    found: &mut Vec<Mismatch>,
+    place: usize,
+    object: &Map<String, Value>,
+    path: &Path<'_>,
+) {
+    for field in of(place) {
+        if let Some(value) = object.get(&field.name) {
+            check(found, &field.kind, value, &Path::Field(path, &field.name));
+        }
+    }
+}
+
+fn check(found: &mut Vec<Mismatch>, kind: &Kind, value: &Value, path: &Path<'_>) {
     if value.is_null() {
         return;
     }
@@ -150,18 +189,18 @@ fn check(found: &mut Vec<Mismatch>, kind: &Kind, value: &Value, path: &str) {
         (Kind::Pointer(inner), _) => return check(found, inner, value, path),
         (Kind::List(inner), Value::Array(items)) => {
             for (index, item) in items.iter().enumerate() {
-                check(found, inner, item, &format!("{path}[{index}]"));
+                check(found, inner, item, &Path::Index(path, index));
             }
             return;
         }
         (Kind::Map(inner), Value::Object(entries)) => {
             for (key, item) in entries {
-                check(found, inner, item, &format!("{path}[{key}]"));
+                check(found, inner, item, &Path::Key(path, key));
             }
             return;
         }
-        (Kind::Struct(name), Value::Object(object)) => {
-            return check_fields(found, name, object, path);
+        (Kind::Struct(place), Value::Object(object)) => {
+            return check_fields(found, *place, object, path);
         }
         (Kind::Raw, _) | (Kind::String, Value::String(_)) | (Kind::Bool, Value::Bool(_)) => return,
         (Kind::Int32, Value::Number(number)) if whole(number).is_some_and(is_i32) => return,
@@ -182,7 +221,7 @@ fn check(found: &mut Vec<Mismatch>, kind: &Kind, value: &Value, path: &str) {
         (Kind::Time, _) => "an RFC 3339 time",
     };
     found.push(Mismatch {
-        path: path.to_owned(),
+        path: path.to_string(),
         found: shorten(value),
         expected,
     });
@@ -222,20 +261,21 @@ mod tests {
 
     #[test]
     fn every_struct_that_is_named_is_described() {
-        fn named(kind: &Kind) -> Option<&str> {
+        fn named(kind: &Kind) -> Option<usize> {
             match kind {
                 Kind::Pointer(inner) | Kind::List(inner) | Kind::Map(inner) => named(inner),
-                Kind::Struct(name) => Some(name),
+                Kind::Struct(place) => Some(*place),
                 _ => None,
             }
         }
-        assert!(!of("PodTemplateSpec").is_empty() && !of("CanaryStep").is_empty());
-        for (name, fields) in TYPES.iter() {
-            for field in fields {
+        assert!(!of(place("PodTemplateSpec")).is_empty() && !of(place("CanaryStep")).is_empty());
+        assert!(of(place("NoSuchStruct")).is_empty());
+        for (name, place) in &TYPES.places {
+            for field in of(*place) {
                 if let Some(inner) = named(&field.kind) {
                     assert!(
-                        TYPES.contains_key(inner),
-                        "{name}.{} is a {inner}",
+                        inner < TYPES.fields.len(),
+                        "{name}.{} is of no type",
                         field.name
                     );
                 }
@@ -245,7 +285,7 @@ mod tests {
 
     #[test]
     fn wrong_types_are_found_with_their_path() {
-        let template = PodTemplate(
+        let template = PodTemplate::new(
             serde_json::from_value(serde_json::json!({
                 "metadata": {"labels": {"app": 1}},
                 "spec": {

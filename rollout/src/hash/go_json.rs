@@ -8,11 +8,11 @@ use super::quantity;
 /// The zero time of Go, which counts as absent.
 const ZERO_TIME: &str = "0001-01-01T00:00:00Z";
 
-/// Writes an object as the struct of this name.
-pub(super) fn write_object(out: &mut Vec<u8>, name: &str, object: &Map<String, Value>) {
+/// Writes an object as the struct at this place.
+pub(super) fn write_object(out: &mut Vec<u8>, place: usize, object: &Map<String, Value>) {
     out.push(b'{');
     let mut first = true;
-    for field in fields::of(name) {
+    for field in fields::of(place) {
         let value = object.get(&field.name).unwrap_or(&Value::Null);
         if is_left_out(field, value) {
             continue;
@@ -28,11 +28,11 @@ pub(super) fn write_object(out: &mut Vec<u8>, name: &str, object: &Map<String, V
     out.push(b'}');
 }
 
-/// Writes a value as the struct of this name; `null` is the struct with nothing set.
-pub(super) fn write_struct(out: &mut Vec<u8>, name: &str, value: &Value) {
+/// Writes a value as the struct at this place; `null` is the struct with nothing set.
+pub(super) fn write_struct(out: &mut Vec<u8>, place: usize, value: &Value) {
     match value {
-        Value::Object(object) => write_object(out, name, object),
-        Value::Null => write_object(out, name, &Map::new()),
+        Value::Object(object) => write_object(out, place, object),
+        Value::Null => write_object(out, place, &Map::new()),
         wrong => write_raw(out, wrong),
     }
 }
@@ -70,7 +70,7 @@ fn is_zero_time(value: &Value) -> bool {
 
 fn write(out: &mut Vec<u8>, kind: &Kind, value: &Value) {
     match (kind, value) {
-        (Kind::Struct(name), _) => write_struct(out, name, value),
+        (Kind::Struct(place), _) => write_struct(out, *place, value),
         (Kind::Pointer(_), Value::Null) => out.extend_from_slice(b"null"),
         (Kind::Pointer(inner), _) => write(out, inner, value),
         (Kind::List(inner), Value::Array(items)) => {
@@ -170,6 +170,11 @@ fn write_raw(out: &mut Vec<u8>, value: &Value) {
 /// A string with Go's escapes, those for HTML included.
 fn write_string(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
+    if text.bytes().all(is_plain) {
+        out.extend_from_slice(text.as_bytes());
+        out.push(b'"');
+        return;
+    }
     for char in text.chars() {
         match char {
             '"' => out.extend_from_slice(b"\\\""),
@@ -186,6 +191,11 @@ fn write_string(out: &mut Vec<u8>, text: &str) {
         }
     }
     out.push(b'"');
+}
+
+/// Whether a byte of a text is written as it is, whatever is around it: as nearly all of them are.
+fn is_plain(byte: u8) -> bool {
+    matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\' | b'<' | b'>' | b'&')
 }
 
 /// A number as Go writes it: whole numbers that fit 64 signed bits as they are, all others as a float, with an

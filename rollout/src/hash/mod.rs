@@ -61,7 +61,11 @@ pub(crate) fn digest_of_json(json: &[u8]) -> String {
 #[must_use]
 pub fn pod_template_json(template: &PodTemplate) -> Vec<u8> {
     let mut bytes = Vec::new();
-    go_json::write_object(&mut bytes, "PodTemplateSpec", &template.0);
+    go_json::write_object(
+        &mut bytes,
+        fields::place("PodTemplateSpec"),
+        template.fields(),
+    );
     bytes
 }
 
@@ -72,13 +76,14 @@ pub fn steps_hash(steps: &[CanaryStep]) -> String {
     if steps.is_empty() {
         return encode(fnv(OFFSET, b"null"));
     }
+    let step_type = fields::place("CanaryStep");
     let mut bytes = vec![b'['];
     for (index, step) in steps.iter().enumerate() {
         if index > 0 {
             bytes.push(b',');
         }
         let value = serde_json::to_value(step).unwrap_or(Value::Null);
-        go_json::write_struct(&mut bytes, "CanaryStep", &value);
+        go_json::write_struct(&mut bytes, step_type, &value);
     }
     bytes.push(b']');
     encode(fnv(OFFSET, &bytes))

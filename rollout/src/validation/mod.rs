@@ -25,17 +25,12 @@ mod steps;
 mod template;
 
 use std::fmt;
-use std::sync::LazyLock;
 
 use serde::Serialize;
-use sluice_crds::pod_template::PodTemplate;
-use sluice_crds::rollout::Rollout;
+use sluice_crds::rollout::{Rollout, RolloutSpec};
 
-use crate::workload;
+use crate::basis::{Basis, NO_TEMPLATE};
 use crate::world::World;
-
-/// What a Rollout without a template has.
-static NO_TEMPLATE: LazyLock<PodTemplate> = LazyLock::new(PodTemplate::default);
 
 /// A field of the Rollout and what is wrong with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,14 +50,23 @@ impl fmt::Display for FieldError {
 /// Every error of a Rollout, the one to be shown first.
 #[must_use]
 pub fn validate(world: &World<'_>) -> Vec<FieldError> {
-    of_resolved(world, &workload::resolved(world))
+    Basis::of(world).problems
 }
 
-/// The same, for a Rollout whose template was found already.
-pub(crate) fn of_resolved(world: &World<'_>, resolved: &Rollout) -> Vec<FieldError> {
+/// The errors of a spec, whatever it refers to.
+pub(crate) fn of_spec(spec: &RolloutSpec) -> Vec<FieldError> {
     let mut errors = Errors::default();
-    let spec = &world.rollout.spec;
     spec::check(spec, &mut errors);
+    errors.0
+}
+
+/// These errors, and those of what a Rollout refers to whose template was found already.
+pub(crate) fn with_references(
+    errors: Vec<FieldError>,
+    world: &World<'_>,
+    resolved: &Rollout,
+) -> Vec<FieldError> {
+    let mut errors = Errors(errors);
     let world = &World {
         rollout: resolved,
         ..*world

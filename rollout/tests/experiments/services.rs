@@ -163,7 +163,7 @@ fn a_single_port_needs_no_name_and_may_be_written_with_a_fraction_of_zero() {
     let mut cluster = with_service(json!({}));
     let template = &mut cluster.experiment.spec.templates.as_mut().unwrap()[0];
     let pods = template.template.as_mut().unwrap();
-    pods.0["spec"]["containers"][0]["ports"][0]["containerPort"] = json!(80.0);
+    pods.fields_mut()["spec"]["containers"][0]["ports"][0]["containerPort"] = json!(80.0);
     cluster.settle();
     let ports = &cluster.made[0].ports;
     assert_eq!((ports.len(), ports[0].port, &ports[0].name), (1, 80, &None));

@@ -155,7 +155,7 @@ fn a_label_of_the_template_is_not_taken_away_with_a_role() {
     let mut cluster = Cluster::deployed(object);
     cluster.edit(|rollout| {
         let template = rollout.spec.template.as_mut().unwrap();
-        template.0["spec"]["containers"][0]["image"] = json!("web:2");
+        template.fields_mut()["spec"]["containers"][0]["image"] = json!("web:2");
     });
     cluster.settle();
     assert_eq!(roles(&cluster, "web:2").0, ["mine"]);

@@ -128,7 +128,7 @@ fn a_hash_that_is_taken_by_another_template_is_changed_by_the_collision_count() 
         .insert("rollouts-pod-template-hash".to_owned(), hash.clone());
     (other.replicas, other.current, other.available, other.ready) = (0, 0, 0, 0);
     let mut template = probe.set("web:2").template.clone();
-    template.0["spec"]["containers"][0]["image"] = json!("web:9");
+    template.fields_mut()["spec"]["containers"][0]["image"] = json!("web:9");
     other.template = template;
     other.annotations.insert(
         names::TEMPLATE_DIGEST.to_owned(),
@@ -159,7 +159,7 @@ fn a_webhook_that_changes_images_makes_no_collision() {
     cluster.set_image("web:2");
     cluster.settle();
     for set in &mut cluster.sets {
-        set.template.0["spec"]["containers"][0]["image"] = json!("mirror/web");
+        set.template.fields_mut()["spec"]["containers"][0]["image"] = json!("mirror/web");
     }
     cluster.log.clear();
     cluster.settle();

@@ -27,5 +27,6 @@ fn errors_of_one_alone(rollout: &Rollout) -> Vec<FieldError> {
         settings: &Settings {
             instance_id: String::new(),
         },
+        basis: None,
     })
 }

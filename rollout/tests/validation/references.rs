@@ -92,6 +92,7 @@ impl Around {
             settings: &Settings {
                 instance_id: String::new(),
             },
+            basis: None,
         })
     }
 

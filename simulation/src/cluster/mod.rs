@@ -140,7 +140,7 @@ impl Cluster {
                 let sets: Vec<Arc<Object>> = self.store.objects("ReplicaSet").cloned().collect();
                 if let Some(set) = nth.checked_rem(sets.len()).and_then(|nth| sets.get(nth)) {
                     self.coverage.fault("crash of pods");
-                    self.metrics.workloads.crash(set.value(), self.store.now);
+                    self.metrics.workloads.crash(set, self.store.now);
                 }
             }
             Step::Outage(outage, begins) => self.disturb(outage, begins),
@@ -152,6 +152,8 @@ impl Cluster {
     fn catch_up(&mut self) {
         if !self.api_down {
             self.controller.view.catch_up(&self.store);
+            // What every watch has seen is asked for by nobody.
+            self.store.compact(self.store.version());
         }
     }
 

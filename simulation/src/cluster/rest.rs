@@ -25,14 +25,13 @@ impl Cluster {
             self.disturb(outage, false);
         }
         self.controller.skew = SignedDuration::ZERO;
-        let spec = |pointer: &str| self.rollout().and_then(|it| it.pointer(pointer)).cloned();
-        if spec("/spec/paused") == Some(Value::Bool(true)) {
+        let main = self.main().cloned();
+        let spec = |pointer: &str| main.as_ref().and_then(|it| it.at(pointer));
+        if spec("/spec/paused") == Some(&Value::Bool(true)) {
             self.order(Order::Pause(false));
         }
-        let limit = self
-            .rollout()
-            .and_then(|it| it.pointer("/spec/revisionHistoryLimit"));
-        if limit.and_then(Value::as_i64).is_some_and(|limit| limit < 0) {
+        let limit = spec("/spec/revisionHistoryLimit").and_then(Value::as_i64);
+        if limit.is_some_and(|limit| limit < 0) {
             self.order(Order::Mistake(false));
         }
         self.controller.restart(&self.store);
@@ -124,11 +123,10 @@ impl Cluster {
         self.come_to_rest()?;
         let mut retried = false;
         for _ in 0..ACTS {
-            let phase = self.rollout().map(|it| it["status"]["phase"].clone());
-            let phase = phase.as_ref().and_then(Value::as_str).unwrap_or_default();
-            let aborted = self
-                .rollout()
-                .is_some_and(|it| it["status"]["abort"] == true);
+            let main = self.main();
+            let phase = main.map_or("", |it| it.text("/status/phase"));
+            let abort = main.and_then(|it| it.at("/status/abort"));
+            let aborted = abort == Some(&Value::Bool(true));
             match phase {
                 "Paused" => self.order(Order::Promote),
                 "Degraded" if aborted && !retried => {

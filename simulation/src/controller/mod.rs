@@ -152,7 +152,11 @@ impl Controller {
     /// Marks what the news of the caches are about.
     pub fn wake_for_news(&mut self) {
         for change in self.view.take_news() {
-            for object in [&change.before, &change.after].into_iter().flatten() {
+            let of = |it: &Object| (it.owner().to_owned(), it.label(INSTANCE_ID).to_owned());
+            let (before, after) = (change.before.as_deref(), change.after.as_deref());
+            // What it was wakes somebody else only when it belonged to somebody else.
+            let before = before.filter(|before| after.is_none_or(|after| of(before) != of(after)));
+            for object in [before, after].into_iter().flatten() {
                 self.wake_for(object);
             }
         }

@@ -10,7 +10,7 @@ use sluice_crds::names::MANAGED_BY_ROLLOUTS;
 use sluice_crds::rollout::{Rollout, RolloutStatus};
 use sluice_crds::split::ObservedSplit;
 use sluice_rollout::experiment::OwnedService;
-use sluice_rollout::{Pod, ReplicaSet, Service, Settings, World, world};
+use sluice_rollout::{Basis, Pod, ReplicaSet, Service, Settings, World, world};
 
 use crate::store::{Key, Object};
 use crate::view::View;
@@ -21,15 +21,15 @@ type Edition = (u64, u64);
 /// Something that is made anew only when what it is made from changed.
 #[derive(Debug, Clone, Default)]
 struct Part<T> {
-    of: Option<(Edition, Edition, Edition)>,
+    of: Vec<Edition>,
     value: T,
 }
 
 impl<T> Part<T> {
-    fn keep(&mut self, of: (Edition, Edition, Edition), make: impl FnOnce() -> T) {
-        if self.of != Some(of) {
+    fn keep(&mut self, of: &[Edition], make: impl FnOnce() -> T) {
+        if self.of != of {
             self.value = make();
-            self.of = Some(of);
+            self.of = of.to_vec();
         }
     }
 }
@@ -47,6 +47,8 @@ pub(super) struct Seen {
     workload: Part<Option<Value>>,
     routed: Part<BTreeSet<String>>,
     pods: Vec<Pod>,
+    /// What decisions rest on, and what its part of the spec is made from.
+    basis: Part<Option<(Vec<Edition>, Basis)>>,
 }
 
 /// What the routers show, or what of `trafficRouting` cannot be driven.
@@ -57,12 +59,6 @@ impl Default for Shown {
     fn default() -> Self {
         Self(Ok(Vec::new()))
     }
-}
-
-const NEVER: Edition = (0, 0);
-
-fn once(of: Edition) -> (Edition, Edition, Edition) {
-    (of, NEVER, NEVER)
 }
 
 fn owned<'a>(view: &'a View, kind: &'a str, uid: &'a str) -> impl Iterator<Item = &'a Object> {
@@ -79,6 +75,7 @@ impl Seen {
         object: &Object,
         rollout: &Rollout,
         workloads: &Workloads,
+        settings: &Settings,
     ) {
         let uid = rollout.metadata.uid.as_deref().unwrap_or_default();
         let namespace = object.key.namespace.as_str();
@@ -90,7 +87,7 @@ impl Seen {
         // Which of a pair is stable decides about the sides.
         let sides = (u64::from(pair == Some("ping")), spec.1);
         let sets = view.edition("ReplicaSet");
-        self.sets.keep((sets, spec, NEVER), || {
+        self.sets.keep(&[sets, spec], || {
             let selector = rollout.spec.selector.as_ref();
             let selector = selector.and_then(|selector| selector.match_labels.as_ref());
             let free = |set: &ReplicaSet| {
@@ -104,23 +101,22 @@ impl Seen {
                 .map(|(_, set)| set.clone())
                 .collect()
         });
-        self.services
-            .keep((view.edition("Service"), own, NEVER), || {
-                services(view, namespace, rollout)
-            });
-        self.runs.keep(once(view.edition("AnalysisRun")), || {
+        self.services.keep(&[view.edition("Service"), own], || {
+            services(view, namespace, rollout)
+        });
+        self.runs.keep(&[view.edition("AnalysisRun")], || {
             owned(view, "AnalysisRun", uid)
                 .filter_map(|it| it.run().cloned())
                 .collect()
         });
-        self.experiments.keep(once(view.edition("Experiment")), || {
+        self.experiments.keep(&[view.edition("Experiment")], || {
             owned(view, "Experiment", uid)
                 .filter_map(|it| it.experiment().cloned())
                 .collect()
         });
         self.templates(view, namespace);
-        let routes = (view.edition("HTTPRoute"), view.edition("Ingress"), sides);
-        self.traffic.keep(routes, || {
+        let routes = [view.edition("HTTPRoute"), view.edition("Ingress"), sides];
+        self.traffic.keep(&routes, || {
             Shown(match sluice_traffic::referenced(rollout) {
                 Ok(objects) if objects.is_empty() => Ok(Vec::new()),
                 Ok(_) => {
@@ -137,7 +133,7 @@ impl Seen {
         if let Some(reference) = &rollout.spec.workload_ref {
             let kind = reference.kind.as_deref().unwrap_or_default();
             let name = reference.name.as_deref().unwrap_or_default();
-            self.workload.keep((view.edition(kind), spec, NEVER), || {
+            self.workload.keep(&[view.edition(kind), spec], || {
                 let key = Key::new(kind, namespace, name);
                 view.get(&key).map(|object| object.value().clone())
             });
@@ -146,28 +142,47 @@ impl Seen {
         if world::needs_pods(rollout, &self.sets.value) {
             self.pods = workloads.pods();
         }
+        self.basis(rollout, spec, view.edition("Service"), settings);
+    }
+
+    /// Makes the part of the basis anew of which something changed.
+    fn basis(&mut self, rollout: &Rollout, spec: Edition, services: Edition, settings: &Settings) {
+        let mut of_spec = self.workload.of.clone();
+        of_spec.push(spec);
+        let rest = [&self.templates.of, &self.traffic.of, &of_spec];
+        let mut of: Vec<Edition> = rest.into_iter().flatten().copied().collect();
+        of.push(services);
+        if self.basis.of == of {
+            return;
+        }
+        let world = self.world(rollout, settings);
+        let basis = match &self.basis.value {
+            Some((known_of, known)) if *known_of == of_spec => known.again(&world),
+            _ => Basis::of(&world),
+        };
+        self.basis.keep(&of, || Some((of_spec, basis)));
     }
 
     /// Looks at an Experiment.
     pub(super) fn experiment(&mut self, view: &View, object: &Object) {
         let uid = object.uid();
-        self.sets.keep(once(view.edition("ReplicaSet")), || {
+        self.sets.keep(&[view.edition("ReplicaSet")], || {
             owned(view, "ReplicaSet", uid)
                 .filter_map(|it| it.replica_set().cloned())
                 .collect()
         });
-        self.owned_services.keep(once(view.edition("Service")), || {
+        self.owned_services.keep(&[view.edition("Service")], || {
             owned(view, "Service", uid)
                 .filter_map(|it| it.owned_service().cloned())
                 .collect()
         });
-        self.runs.keep(once(view.edition("AnalysisRun")), || {
+        self.runs.keep(&[view.edition("AnalysisRun")], || {
             owned(view, "AnalysisRun", uid)
                 .filter_map(|it| it.run().cloned())
                 .collect()
         });
         self.templates(view, &object.key.namespace);
-        self.routed.keep(once(view.edition("Rollout")), || {
+        self.routed.keep(&[view.edition("Rollout")], || {
             let owner = view
                 .list("Rollout")
                 .find(|rollout| rollout.uid() == object.owner());
@@ -177,12 +192,11 @@ impl Seen {
     }
 
     fn templates(&mut self, view: &View, namespace: &str) {
-        let of = (
+        let of = [
             view.edition("AnalysisTemplate"),
             view.edition("ClusterAnalysisTemplate"),
-            NEVER,
-        );
-        self.templates.keep(of, || {
+        ];
+        self.templates.keep(&of, || {
             let mut templates = Templates::new();
             for object in view.list("AnalysisTemplate") {
                 if let Some(template) = object
@@ -214,6 +228,7 @@ impl Seen {
             traffic: self.traffic.value.0.as_deref().map_err(Vec::as_slice),
             workload: self.workload.value.as_ref(),
             settings,
+            basis: self.basis.value.as_ref().map(|(_, basis)| basis),
         }
     }
 
@@ -236,9 +251,10 @@ impl Seen {
         }
     }
 
-    /// The same, with every list the other way round.
+    /// The same, with every list the other way round, and nothing kept that can be made.
     pub(super) fn reversed(&self) -> Self {
         let mut seen = self.clone();
+        seen.basis = Part::default();
         seen.sets.value.reverse();
         seen.owned_services.value.reverse();
         seen.runs.value.reverse();

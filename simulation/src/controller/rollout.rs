@@ -25,7 +25,7 @@ impl Controller {
             return Err(Pass::Gone);
         };
         let view = &self.view;
-        seen.rollout(view, object, rollout, workloads);
+        seen.rollout(view, object, rollout, workloads, &self.settings);
         let world = seen.world(rollout, &self.settings);
         let plan = (self.engine.rollout)(&world, act.now);
         act.coverage.rollout(&plan);
@@ -90,7 +90,7 @@ impl Controller {
         Ok(wake)
     }
 
-    /// Decides about a Rollout with everything seen in another order; `None` when the decisions are the same.
+    /// Decides about a Rollout with everything seen in another order and nothing remembered; `None` when the decisions are the same.
     #[must_use]
     pub fn depends_on_order(
         &self,
@@ -99,8 +99,9 @@ impl Controller {
         workloads: &Workloads,
     ) -> Option<String> {
         let rollout = object.rollout()?;
-        let mut seen = Seen::default();
-        seen.rollout(&self.view, object, rollout, workloads);
+        // What is kept between looks must be what would be made anew.
+        let mut seen = self.seen.get(&object.key).cloned().unwrap_or_default();
+        seen.rollout(&self.view, object, rollout, workloads, &self.settings);
         let plan = (self.engine.rollout)(&seen.world(rollout, &self.settings), now);
         let other = seen.reversed();
         let other = (self.engine.rollout)(&other.world(rollout, &self.settings), now);

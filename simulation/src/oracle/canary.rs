@@ -1,11 +1,12 @@
 //! The promises of a canary, on the cluster as it truly is: the router's weights, and who answers behind them.
 
 use serde_json::Value;
+use sluice_crds::pointer::text;
 use sluice_crds::rollout::Rollout;
 use sluice_rollout::Effect;
 
 use super::{Broken, Written, broken, hash_of, replicas_of};
-use crate::store::{Key, Object, text};
+use crate::store::{Key, Object};
 
 pub(super) fn judge(written: &Written<'_>) -> Option<Broken> {
     match written.effect {
@@ -28,7 +29,7 @@ pub(super) struct Weights {
 impl Weights {
     /// The weights in the first rule of a route that has both; `None` without one.
     pub(super) fn of(route: &Object, canary: &str, stable: &str) -> Option<Self> {
-        let rules = route.value().pointer("/spec/rules")?.as_array()?;
+        let rules = route.at("/spec/rules")?.as_array()?;
         rules.iter().find_map(|rule| {
             let backends = rule.get("backendRefs")?.as_array()?;
             let weight =

@@ -141,7 +141,7 @@ fn hash_of(set: &Object) -> &str {
 }
 
 fn replicas_of(set: &Object) -> i64 {
-    let replicas = set.value().pointer("/spec/replicas");
+    let replicas = set.at("/spec/replicas");
     replicas.and_then(Value::as_i64).unwrap_or(1)
 }
 

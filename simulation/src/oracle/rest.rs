@@ -8,7 +8,7 @@ use sluice_crds::rollout::{Rollout, RolloutStatus};
 use super::canary::{Weights, route, sides};
 use super::{Broken, hash_of, pods, replicas_of, selected};
 use crate::metrics::Metrics;
-use crate::store::{Key, Object, Store, text};
+use crate::store::{Key, Object, Store};
 use crate::workload::Workloads;
 
 pub(super) fn require(
@@ -100,7 +100,7 @@ fn traffic(store: &Store, rollout: &Rollout) -> Result<(), Broken> {
         "at rest all traffic is on the stable side",
         || format!("{weights:?}"),
     )?;
-    let rules = route.value().pointer("/spec/rules");
+    let rules = route.at("/spec/rules");
     let rules = rules.and_then(Value::as_array).map_or(0, Vec::len);
     require(
         rules == 1,
@@ -113,8 +113,8 @@ fn runs_are_over(store: &Store, rollout: &Rollout) -> Result<(), Broken> {
     let uid = rollout.metadata.uid.as_deref().unwrap_or_default();
     let open = |object: &&std::sync::Arc<Object>| {
         object.owner() == uid
-            && !Phase::parse(text(object.value(), "/status/phase")).completed()
-            && object.value().pointer("/spec/terminate") != Some(&Value::Bool(true))
+            && !Phase::parse(object.text("/status/phase")).completed()
+            && object.at("/spec/terminate") != Some(&Value::Bool(true))
     };
     for kind in ["AnalysisRun", "Experiment"] {
         let left = store.objects(kind).find(open);
@@ -185,7 +185,7 @@ fn healthy(
     )?;
     let named = rollout.spec.service_names();
     let left = store.objects("Service").find(|service| {
-        let annotations = service.value().pointer("/metadata/annotations");
+        let annotations = service.at("/metadata/annotations");
         let manager = annotations.and_then(|it| it.get(MANAGED_BY_ROLLOUTS)?.as_str());
         manager == rollout.metadata.name.as_deref() && !named.contains(service.key.name.as_str())
     });
@@ -198,7 +198,7 @@ fn healthy(
 
 /// An Experiment that is over leaves nothing behind.
 fn experiment(store: &Store, object: &Object) -> Result<(), Broken> {
-    let phase = Phase::parse(text(object.value(), "/status/phase"));
+    let phase = Phase::parse(object.text("/status/phase"));
     let sets = store
         .objects("ReplicaSet")
         .filter(|set| set.owner() == object.uid());
@@ -219,7 +219,7 @@ fn experiment(store: &Store, object: &Object) -> Result<(), Broken> {
     )?;
     let mut runs = store.objects("AnalysisRun");
     let open = runs.find(|run| {
-        run.owner() == object.uid() && !Phase::parse(text(run.value(), "/status/phase")).completed()
+        run.owner() == object.uid() && !Phase::parse(run.text("/status/phase")).completed()
     });
     require(
         !phase.completed() || open.is_none(),
@@ -241,8 +241,8 @@ pub fn judge_end(
     let Some(object) = store.object(main) else {
         return Ok(());
     };
-    let phase = text(object.value(), "/status/phase");
-    let message = text(object.value(), "/status/message");
+    let phase = object.text("/status/phase");
+    let message = object.text("/status/message");
     if object.rollout().is_none() {
         return require(
             Phase::parse(phase).completed(),
@@ -250,14 +250,14 @@ pub fn judge_end(
             || format!("{phase}: {message}"),
         );
     }
-    let current = text(object.value(), "/status/currentPodHash");
+    let current = object.text("/status/currentPodHash");
     let set = store
         .objects("ReplicaSet")
         .find(|set| set.owner() == object.uid() && hash_of(set) == current);
-    let behaviour = set.map(|set| metrics.workloads.behaviour(set.value()));
+    let behaviour = set.map(|set| metrics.workloads.behaviour(set));
     let behaviour = behaviour.unwrap_or_default();
     if behaviour.ready_after.is_none() {
-        let replicas = object.value().pointer("/spec/replicas");
+        let replicas = object.at("/spec/replicas");
         let none = replicas.and_then(Value::as_i64) == Some(0);
         return require(
             phase == "Degraded" || (phase == "Healthy" && none),
@@ -266,11 +266,11 @@ pub fn judge_end(
         );
     }
     // One that is compared with, or can only replace, pods that never come up may fail for that.
-    let stable = text(object.value(), "/status/stableRS");
+    let stable = object.text("/status/stableRS");
     let stable = store
         .objects("ReplicaSet")
         .find(|set| hash_of(set) == stable);
-    let stable = stable.map(|set| metrics.workloads.behaviour(set.value()));
+    let stable = stable.map(|set| metrics.workloads.behaviour(set));
     let compared = stable.is_none_or(|stable| stable.ready_after.is_some());
     let good = behaviour.error_rate == 0.0 && ends_well && compared;
     require(

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use sluice_crds::names::{POD_TEMPLATE_HASH, REVISION};
 
 use crate::random::Random;
-use crate::store::{Expected, Key, Part, Store, text};
+use crate::store::{Expected, Key, Object, Part, Store};
 
 /// An order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -136,7 +136,7 @@ impl Order {
         let Some(rollout) = target.rollout else {
             return;
         };
-        let Some(object) = store.get(rollout) else {
+        let Some(object) = store.object(rollout) else {
             return;
         };
         match self {
@@ -176,24 +176,24 @@ impl Order {
     }
 
     /// The patch of the Rollout.
-    fn patch(self, store: &Store, object: &Value) -> Option<(Part, Value)> {
+    fn patch(self, store: &Store, object: &Object) -> Option<(Part, Value)> {
         let spec = |spec: Value| Some((Part::Main, json!({ "spec": spec })));
         let status = |status: Value| Some((Part::Status, json!({ "status": status })));
-        let steps = object.pointer("/spec/strategy/canary/steps");
+        let steps = object.at("/spec/strategy/canary/steps");
         let last = steps.and_then(Value::as_array).map_or(0, Vec::len);
-        let index = object.pointer("/status/currentStepIndex");
+        let index = object.at("/status/currentStepIndex");
         let index = index.and_then(Value::as_u64).unwrap_or(0);
         let next = usize::try_from(index + 1).unwrap_or(last).min(last);
         match self {
             Self::Abort => status(json!({ "abort": true })),
             Self::Retry => status(json!({ "abort": false })),
             Self::Promote => {
-                let pauses = object.pointer("/status/pauseConditions");
+                let pauses = object.at("/status/pauseConditions");
                 let waits = pauses
                     .and_then(Value::as_array)
                     .is_some_and(|it| !it.is_empty());
-                let run = text(object, "/status/canary/currentStepAnalysisRunStatus/status");
-                let by_us = object.pointer("/status/controllerPause") == Some(&json!(true));
+                let run = object.text("/status/canary/currentStepAnalysisRunStatus/status");
+                let by_us = object.at("/status/controllerPause") == Some(&json!(true));
                 if waits && run == "Inconclusive" && by_us && last > 0 {
                     status(json!({
                         "pauseConditions": null, "controllerPause": false, "currentStepIndex": next
@@ -206,7 +206,7 @@ impl Order {
             }
             Self::PromoteFull => {
                 let unfinished =
-                    text(object, "/status/currentPodHash") != text(object, "/status/stableRS");
+                    object.text("/status/currentPodHash") != object.text("/status/stableRS");
                 let full = unfinished.then(|| json!({ "promoteFull": true }))?;
                 status(full)
             }
@@ -233,8 +233,8 @@ impl Order {
 }
 
 fn patch_unpauses(store: &Store, rollout: &Key) -> bool {
-    let object = store.get(rollout);
-    object.and_then(|it| it.pointer("/spec/paused")) == Some(&json!(true))
+    let object = store.object(rollout);
+    object.and_then(|it| it.at("/spec/paused")) == Some(&json!(true))
 }
 
 fn keys(store: &Store, kind: &str) -> Vec<Key> {
@@ -271,18 +271,18 @@ fn image(store: &mut Store, place: &Key, image: &str) {
 }
 
 /// The image of the newest revision but the present one.
-fn image_before(store: &Store, rollout: &Value) -> Option<String> {
-    let uid = text(rollout, "/metadata/uid");
-    let present = text(rollout, "/status/currentPodHash");
+fn image_before(store: &Store, rollout: &Object) -> Option<String> {
+    let uid = rollout.uid();
+    let present = rollout.text("/status/currentPodHash");
     let sets = store
         .objects("ReplicaSet")
         .filter(|set| set.owner() == uid && set.label(POD_TEMPLATE_HASH) != present);
-    let revision = |set: &Value| {
-        let annotations = set.pointer("/metadata/annotations");
+    let revision = |set: &Object| {
+        let annotations = set.at("/metadata/annotations");
         let revision = annotations.and_then(|it| it.get(REVISION)?.as_str());
         revision.and_then(|it| it.parse::<i64>().ok()).unwrap_or(0)
     };
-    let before = sets.max_by_key(|set| revision(set.value()))?;
-    let image = text(before.value(), "/spec/template/spec/containers/0/image");
+    let before = sets.max_by_key(|set| revision(set))?;
+    let image = before.text("/spec/template/spec/containers/0/image");
     Some(image.to_owned())
 }

@@ -1,8 +1,9 @@
 //! Names of objects, and what requests expect and are refused for.
 
 use serde_json::Value;
+use sluice_crds::pointer::text;
 
-use super::patch::text;
+use super::fields::Fields;
 
 /// Identity of an object: kind, namespace (empty for cluster scope), name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -34,6 +35,13 @@ impl Key {
             text(object, "/metadata/namespace"),
             text(object, "/metadata/name"),
         )
+    }
+
+    /// Whether it is the key of an object with these fields.
+    pub(super) fn is_of(&self, object: &Fields) -> bool {
+        self.kind == object.text("/kind")
+            && self.namespace == object.text("/metadata/namespace")
+            && self.name == object.text("/metadata/name")
     }
 }
 

@@ -8,12 +8,13 @@
 //! | what | file |
 //! |---|---|
 //! | names, preconditions, refusals | `key` |
-//! | an object at one resource version | `object` |
+//! | an object at one resource version, and what its states share | `object`, `fields` |
 //! | merge patches | `patch` |
 //! | the form in which objects are stored, and which are refused | `rules` |
 //!
 //! Requests of the engines come in through [`crate::requests`].
 
+mod fields;
 mod key;
 mod object;
 mod patch;
@@ -25,10 +26,12 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use fields::Fields;
 pub use key::{Expected, Key, Part, Refusal};
 pub use object::Object;
-pub use patch::{merge_patch, text};
-use patch::{put_or_remove, set};
+pub use patch::merge_patch;
+use patch::put_or_remove;
+use sluice_crds::pointer::{at, text};
 
 /// One change, as a watch reports it.
 #[derive(Debug, Clone)]
@@ -43,7 +46,7 @@ pub struct Change {
     pub key: Arc<Key>,
 }
 
-/// The objects, and every change to them in order.
+/// The objects, and the changes to them in order, since the last compaction.
 #[derive(Debug, Clone)]
 pub struct Store {
     objects: BTreeMap<Arc<Key>, Arc<Object>>,
@@ -101,11 +104,17 @@ impl Store {
         self.version
     }
 
-    /// All changes after a resource version.
+    /// All changes after a resource version that is not compacted.
     #[must_use]
     pub fn changes_since(&self, version: u64) -> &[Change] {
         let from = self.log.partition_point(|change| change.version <= version);
         self.log.get(from..).unwrap_or_default()
+    }
+
+    /// Forgets the changes up to a resource version, as etcd does when it is compacted: watches begin after it.
+    pub fn compact(&mut self, version: u64) {
+        let upto = self.log.partition_point(|change| change.version <= version);
+        self.log.drain(..upto);
     }
 
     /// An object as JSON.
@@ -165,7 +174,8 @@ impl Store {
         {
             object.remove("status");
         }
-        rules::canonical(&key.kind, &mut object);
+        let mut object = Fields::of(object);
+        rules::canonical(&key.kind, &mut object, &Fields::default());
         if let Some(why) = rules::refused(&key.kind, None, &object) {
             return Err(Refusal::Invalid(key, why));
         }
@@ -193,7 +203,7 @@ impl Store {
             return Err(Refusal::NotFound(key.clone()));
         }
         let old = self.expect(key, expected)?;
-        let version = patch.pointer("/metadata/resourceVersion");
+        let version = at(patch, "/metadata/resourceVersion");
         if !built_in && version.is_some_and(Value::is_null) {
             let why = "metadata.resourceVersion: must be specified for an update";
             return Err(Refusal::Invalid(key.clone(), why.to_owned()));
@@ -206,12 +216,26 @@ impl Store {
         };
         for field in fences {
             let asked = text(patch, field);
-            if !asked.is_empty() && asked != text(old.value(), field) {
+            if !asked.is_empty() && asked != old.text(field) {
                 return Err(Refusal::Conflict(key.clone()));
             }
         }
-        let mut object = old.value().clone();
-        merge_patch(&mut object, patch);
+        let mut object = old.fields.clone();
+        let Some(changes) = patch.as_object() else {
+            let why = "a merge patch of an object is an object".to_owned();
+            return Err(Refusal::Invalid(key.clone(), why));
+        };
+        for (name, change) in changes {
+            match object.edit(name) {
+                _ if change.is_null() => object.put(name, None),
+                Some(known) => merge_patch(known, change),
+                None => {
+                    let mut made = Value::Null;
+                    merge_patch(&mut made, change);
+                    object.put(name, Some(made));
+                }
+            }
+        }
         self.replace(key, part, object)
     }
 
@@ -226,8 +250,11 @@ impl Store {
         expected: &Expected,
         edit: impl FnOnce(&mut Value),
     ) -> Result<Arc<Object>, Refusal> {
-        let mut object = self.expect(key, expected)?.value().clone();
+        let old = self.expect(key, expected)?;
+        let mut object = old.value().clone();
         edit(&mut object);
+        let mut object = Fields::of(object);
+        object.share(&old.fields);
         self.replace(key, part, object)
     }
 
@@ -237,20 +264,13 @@ impl Store {
     /// When it does not exist, or is not what was expected.
     pub fn delete(&mut self, key: &Key, expected: &Expected) -> Result<(), Refusal> {
         let object = self.expect(key, expected)?;
-        if object
-            .value()
-            .pointer("/metadata/deletionTimestamp")
-            .is_some()
-        {
+        if object.at("/metadata/deletionTimestamp").is_some() {
             return Ok(());
         }
-        let finalizers = object
-            .value()
-            .pointer("/metadata/finalizers")
-            .and_then(Value::as_array);
+        let finalizers = object.at("/metadata/finalizers").and_then(Value::as_array);
         if finalizers.is_some_and(|list| !list.is_empty()) {
             let key = Arc::clone(&object.key);
-            let mut object = object.value().clone();
+            let mut object = object.fields.clone();
             let now = self.now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
             set(&mut object, "metadata", "deletionTimestamp", json!(now));
             raise_generation(&mut object);
@@ -267,7 +287,7 @@ impl Store {
         while std::mem::take(&mut self.orphans) {
             let uids: BTreeSet<&str> = self.objects.values().map(|object| object.uid()).collect();
             let owned_by_none = |object: &Object| {
-                let owners = object.value().pointer("/metadata/ownerReferences");
+                let owners = object.at("/metadata/ownerReferences");
                 let owners = owners.and_then(Value::as_array);
                 owners.is_some_and(|owners| {
                     let gone = |owner: &Value| !uids.contains(text(owner, "/uid"));
@@ -296,7 +316,7 @@ impl Store {
         let holds = |expected: &Option<String>, pointer: &str| {
             expected
                 .as_ref()
-                .is_none_or(|expected| expected == text(object.value(), pointer))
+                .is_none_or(|expected| expected == object.text(pointer))
         };
         if holds(&expected.uid, "/metadata/uid")
             && holds(&expected.resource_version, "/metadata/resourceVersion")
@@ -307,46 +327,43 @@ impl Store {
         }
     }
 
-    fn replace(&mut self, key: &Key, part: Part, mut new: Value) -> Result<Arc<Object>, Refusal> {
+    fn replace(&mut self, key: &Key, part: Part, mut new: Fields) -> Result<Arc<Object>, Refusal> {
         let Some(present) = self.objects.get(key).cloned() else {
             return Err(Refusal::NotFound(key.clone()));
         };
-        let old = present.value();
-        if Key::of(&new) != *key {
+        let old = &present.fields;
+        if !key.is_of(&new) {
             let why = "the name of the object does not match the name in the URL".to_owned();
             return Err(Refusal::Invalid(key.clone(), why));
         }
         let subresource = STATUS_SUBRESOURCE.contains(&key.kind.as_str());
         if part == Part::Status && subresource {
-            let status = new.get("status").cloned();
-            let metadata = new.get_mut("metadata").map(Value::take);
-            new = old.clone();
-            put_or_remove(&mut new, "status", status);
+            let built_in = BUILT_IN.contains(&key.kind.as_str());
             // Of its own kinds the API server takes the metadata too, but for the labels of a Deployment.
-            if BUILT_IN.contains(&key.kind.as_str()) {
-                put_or_remove(&mut new, "metadata", metadata);
-                if key.kind == "Deployment"
-                    && let Some(metadata) = new.get_mut("metadata")
-                {
-                    let labels = old.pointer("/metadata/labels").cloned();
-                    put_or_remove(metadata, "labels", labels);
-                }
+            new.restore(old, |field| {
+                field == "status" || (built_in && field == "metadata")
+            });
+            if key.kind == "Deployment"
+                && let Some(metadata) = new.edit("metadata")
+            {
+                let labels = old.at("/metadata/labels").cloned();
+                put_or_remove(metadata, "labels", labels);
             }
-        } else if subresource && new.get("status") != old.get("status") {
-            put_or_remove(&mut new, "status", old.get("status").cloned());
+        } else if subresource {
+            new.restore(old, |field| field != "status");
         }
         for field in ["uid", "creationTimestamp", "generation", "resourceVersion"] {
             let known = old.get("metadata").and_then(|metadata| metadata.get(field));
             let now = new.get("metadata").and_then(|metadata| metadata.get(field));
-            if now != known {
-                let known = known.cloned();
-                if let Some(metadata) = new.get_mut("metadata") {
-                    put_or_remove(metadata, field, known);
-                }
+            if now != known
+                && let Some(metadata) = new.edit("metadata")
+            {
+                put_or_remove(metadata, field, known.cloned());
             }
         }
-        rules::canonical(&key.kind, &mut new);
-        if new == *old {
+        rules::canonical(&key.kind, &mut new, old);
+        let same_content = same_content(&new, old, subresource);
+        if same_content && new.same(old, "metadata") && new.same(old, "status") {
             return Ok(present);
         }
         if let Some(why) = rules::refused(&key.kind, Some(old), &new) {
@@ -355,15 +372,13 @@ impl Store {
         // The annotations of a Deployment count: they are copied to its sets.
         let annotated = key.kind == "Deployment"
             && part == Part::Main
-            && new.pointer("/metadata/annotations") != old.pointer("/metadata/annotations");
-        let changed = annotated || !same_content(&new, old, subresource);
+            && new.at("/metadata/annotations") != old.at("/metadata/annotations");
+        let changed = annotated || !same_content;
         if changed && !NO_GENERATION.contains(&key.kind.as_str()) {
             raise_generation(&mut new);
         }
-        let deleting = new.pointer("/metadata/deletionTimestamp").is_some();
-        let finalizers = new
-            .pointer("/metadata/finalizers")
-            .and_then(Value::as_array);
+        let deleting = new.at("/metadata/deletionTimestamp").is_some();
+        let finalizers = new.at("/metadata/finalizers").and_then(Value::as_array);
         if deleting && finalizers.is_none_or(Vec::is_empty) {
             self.remove(key);
             return Ok(Object::new(Arc::clone(&present.key), self.version, new));
@@ -371,7 +386,7 @@ impl Store {
         Ok(self.put(Arc::clone(&present.key), new))
     }
 
-    fn put(&mut self, key: Arc<Key>, mut object: Value) -> Arc<Object> {
+    fn put(&mut self, key: Arc<Key>, mut object: Fields) -> Arc<Object> {
         self.version += 1;
         let version = json!(self.version.to_string());
         set(&mut object, "metadata", "resourceVersion", version);
@@ -411,20 +426,22 @@ pub(crate) fn of_kind<'a>(
         .map(|(_, object)| object)
 }
 
-fn raise_generation(object: &mut Value) {
-    let generation = object.pointer("/metadata/generation");
-    if let Some(generation) = generation.and_then(Value::as_u64) {
+fn raise_generation(object: &mut Fields) {
+    let generation = object.at("/metadata/generation").and_then(Value::as_u64);
+    if let Some(generation) = generation {
         set(object, "metadata", "generation", json!(generation + 1));
     }
 }
 
+fn set(object: &mut Fields, section: &str, field: &str, value: Value) {
+    if let Some(section) = object.edit(section).and_then(Value::as_object_mut) {
+        section.insert(field.to_owned(), value);
+    }
+}
+
 /// Whether two states of an object differ in nothing but metadata and status.
-fn same_content(new: &Value, old: &Value, subresource: bool) -> bool {
-    let (Some(new), Some(old)) = (new.as_object(), old.as_object()) else {
-        return new == old;
-    };
-    let counts = |key: &str| key != "metadata" && !(subresource && key == "status");
-    let keys = new.keys().chain(old.keys());
-    keys.filter(|key| counts(key))
-        .all(|key| new.get(key) == old.get(key))
+fn same_content(new: &Fields, old: &Fields, subresource: bool) -> bool {
+    new.same_but(old, |name| {
+        name == "metadata" || (subresource && name == "status")
+    })
 }

@@ -5,14 +5,17 @@ use std::sync::{Arc, OnceLock};
 
 use serde::Deserialize;
 use serde_json::Value;
-use sluice_crds::analysis::{AnalysisRun, AnalysisTemplate, ClusterAnalysisTemplate};
-use sluice_crds::experiment::Experiment;
-use sluice_crds::rollout::Rollout;
+use sluice_crds::ObjectMeta;
+use sluice_crds::analysis::{
+    AnalysisRun, AnalysisRunSpec, AnalysisTemplate, ClusterAnalysisTemplate,
+};
+use sluice_crds::experiment::{Experiment, ExperimentSpec};
+use sluice_crds::rollout::{Rollout, RolloutSpec};
 use sluice_rollout::experiment::OwnedService;
 use sluice_rollout::{ReplicaSet, Service};
 
+use super::fields::Fields;
 use super::key::Key;
-use super::patch::text;
 
 /// An object.
 #[derive(Debug)]
@@ -21,7 +24,8 @@ pub struct Object {
     pub key: Arc<Key>,
     /// `metadata.resourceVersion`.
     pub version: u64,
-    value: Value,
+    pub(super) fields: Fields,
+    whole: OnceLock<Value>,
     content: OnceLock<Content>,
 }
 
@@ -39,12 +43,35 @@ enum Content {
     Other,
 }
 
+/// What the engines see of a spec, for the kinds whose status changes often.
+#[derive(Debug)]
+pub(super) enum Spec {
+    Rollout(Box<RolloutSpec>),
+    Run(Box<AnalysisRunSpec>),
+    Experiment(Box<ExperimentSpec>),
+    /// One that cannot be decoded.
+    Unreadable,
+}
+
+/// Decodes a part of an object.
+fn typed<'a, T: Deserialize<'a>, U>(
+    value: &'a Value,
+    into: impl FnOnce(Box<T>) -> U,
+    other: U,
+) -> U {
+    match T::deserialize(value) {
+        Ok(it) => into(Box::new(it)),
+        Err(_) => other,
+    }
+}
+
 impl Object {
-    pub(super) fn new(key: Arc<Key>, version: u64, value: Value) -> Arc<Self> {
+    pub(super) fn new(key: Arc<Key>, version: u64, fields: Fields) -> Arc<Self> {
         Arc::new(Self {
             key,
             version,
-            value,
+            fields,
+            whole: OnceLock::new(),
             content: OnceLock::new(),
         })
     }
@@ -52,54 +79,114 @@ impl Object {
     /// The whole object.
     #[must_use]
     pub fn value(&self) -> &Value {
-        &self.value
+        self.whole.get_or_init(|| self.fields.whole())
+    }
+
+    /// The value at a JSON pointer such as `/spec/replicas`, without escapes.
+    #[must_use]
+    pub fn at(&self, pointer: &str) -> Option<&Value> {
+        self.fields.at(pointer)
+    }
+
+    /// The text at a JSON pointer; empty when there is none.
+    #[must_use]
+    pub fn text(&self, pointer: &str) -> &str {
+        self.fields.text(pointer)
     }
 
     /// `metadata.uid`.
     #[must_use]
     pub fn uid(&self) -> &str {
-        text(&self.value, "/metadata/uid")
+        self.text("/metadata/uid")
     }
 
     /// uid of the first owner; empty without one.
     #[must_use]
     pub fn owner(&self) -> &str {
-        text(&self.value, "/metadata/ownerReferences/0/uid")
+        self.text("/metadata/ownerReferences/0/uid")
     }
 
     /// A label; empty when it is absent.
     #[must_use]
     pub fn label(&self, name: &str) -> &str {
-        self.value
-            .get("metadata")
-            .and_then(|metadata| metadata.get("labels")?.get(name)?.as_str())
+        let labels = self.at("/metadata/labels");
+        labels
+            .and_then(|labels| labels.get(name)?.as_str())
             .unwrap_or_default()
     }
 
     fn content(&self) -> &Content {
-        self.content.get_or_init(|| self.decode())
+        self.content
+            .get_or_init(|| self.decode().unwrap_or(Content::Other))
     }
 
-    fn decode(&self) -> Content {
-        fn typed<'a, T: Deserialize<'a>>(
-            value: &'a Value,
-            content: impl FnOnce(Box<T>) -> Content,
-        ) -> Content {
-            T::deserialize(value).map_or(Content::Other, |it| content(Box::new(it)))
-        }
-        match self.key.kind.as_str() {
-            "Rollout" => typed(&self.value, Content::Rollout),
-            "AnalysisRun" => typed(&self.value, Content::Run),
-            "Experiment" => typed(&self.value, Content::Experiment),
-            "AnalysisTemplate" => typed(&self.value, Content::Template),
-            "ClusterAnalysisTemplate" => typed(&self.value, Content::ClusterTemplate),
-            "ReplicaSet" => ReplicaSet::from_object(&self.value)
-                .map_or(Content::Other, |it| Content::ReplicaSet(Box::new(it))),
+    fn decode(&self) -> Option<Content> {
+        Some(match self.key.kind.as_str() {
+            "Rollout" => {
+                let spec = self
+                    .fields
+                    .spec(|it| typed(it, Spec::Rollout, Spec::Unreadable));
+                let Some(Spec::Rollout(spec)) = spec else {
+                    return None;
+                };
+                Content::Rollout(Box::new(Rollout {
+                    metadata: self.metadata()?,
+                    spec: spec.as_ref().clone(),
+                    status: self.part("status")?,
+                }))
+            }
+            "AnalysisRun" => {
+                let spec = self
+                    .fields
+                    .spec(|it| typed(it, Spec::Run, Spec::Unreadable));
+                let Some(Spec::Run(spec)) = spec else {
+                    return None;
+                };
+                Content::Run(Box::new(AnalysisRun {
+                    metadata: self.metadata()?,
+                    spec: spec.as_ref().clone(),
+                    status: self.part("status")?,
+                }))
+            }
+            "Experiment" => {
+                let spec = self
+                    .fields
+                    .spec(|it| typed(it, Spec::Experiment, Spec::Unreadable));
+                let Some(Spec::Experiment(spec)) = spec else {
+                    return None;
+                };
+                Content::Experiment(Box::new(Experiment {
+                    metadata: self.metadata()?,
+                    spec: spec.as_ref().clone(),
+                    status: self.part("status")?,
+                }))
+            }
+            "AnalysisTemplate" => typed(self.value(), Content::Template, Content::Other),
+            "ClusterAnalysisTemplate" => {
+                typed(self.value(), Content::ClusterTemplate, Content::Other)
+            }
+            "ReplicaSet" => {
+                let part = |name| self.fields.get(name).unwrap_or(&Value::Null);
+                let set = ReplicaSet::from_parts(part("metadata"), part("spec"), part("status"));
+                Content::ReplicaSet(Box::new(set.ok()?))
+            }
             "Service" => Content::Service(Box::new((
-                Service::from_object(&self.value),
-                OwnedService::from_object(&self.value),
+                Service::from_object(self.value()),
+                OwnedService::from_object(self.value()),
             ))),
             _ => Content::Other,
+        })
+    }
+
+    fn metadata(&self) -> Option<ObjectMeta> {
+        self.part::<ObjectMeta>("metadata")?
+    }
+
+    /// A field: `None` when it cannot be decoded, `Some(None)` when it is absent.
+    fn part<T: for<'a> Deserialize<'a>>(&self, name: &str) -> Option<Option<T>> {
+        match self.fields.get(name) {
+            Some(value) => Option::deserialize(value).ok(),
+            None => Some(None),
         }
     }
 

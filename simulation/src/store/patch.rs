@@ -1,21 +1,6 @@
-//! JSON merge patches, and small access to JSON objects.
+//! JSON merge patches, and small changes of JSON objects.
 
 use serde_json::{Map, Value};
-
-/// The text at a JSON pointer; empty when there is none.
-#[must_use]
-pub fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {
-    // The pointers here have no escapes, so none has to be undone.
-    pointer
-        .split('/')
-        .skip(1)
-        .try_fold(object, |value, key| match value {
-            Value::Array(items) => items.get(key.parse::<usize>().ok()?),
-            value => value.get(key),
-        })
-        .and_then(Value::as_str)
-        .unwrap_or_default()
-}
 
 /// Applies a JSON merge patch (RFC 7386), as the API server does: fields that are null are left out of objects in lists too.
 pub fn merge_patch(target: &mut Value, patch: &Value) {
@@ -50,12 +35,6 @@ fn leave_nulls_out(value: &mut Value) {
             fields.values_mut().for_each(leave_nulls_out);
         }
         _ => {}
-    }
-}
-
-pub(super) fn set(object: &mut Value, section: &str, field: &str, value: Value) {
-    if let Some(section) = object.get_mut(section).and_then(Value::as_object_mut) {
-        section.insert(field.to_owned(), value);
     }
 }
 

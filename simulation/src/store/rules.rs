@@ -2,9 +2,10 @@
 //!
 //! A schema is not checked here, nor are the defaults of pod templates filled in: no decision looks at them.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
+use sluice_crds::pointer::text;
 
-use super::patch::text;
+use super::fields::Fields;
 
 /// Fields of the metadata that are stored only when there is something in them.
 const METADATA: [&str; 4] = ["labels", "annotations", "finalizers", "ownerReferences"];
@@ -49,18 +50,24 @@ fn omitted(kind: &str) -> &'static [&'static str] {
     }
 }
 
-/// Brings an object into the form in which it is stored.
-pub(super) fn canonical(kind: &str, object: &mut Value) {
-    if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
-        for field in METADATA {
-            if metadata.get(field).is_some_and(is_nothing) {
-                metadata.remove(field);
-            }
+/// Brings an object into the form in which it is stored; the fields that it shares with its state before are in it.
+pub(super) fn canonical(kind: &str, object: &mut Fields, before: &Fields) {
+    for field in METADATA {
+        let metadata = object.get("metadata");
+        if metadata.is_some_and(|it| it.get(field).is_some_and(is_nothing))
+            && let Some(metadata) = object.edit("metadata").and_then(Value::as_object_mut)
+        {
+            metadata.remove(field);
         }
     }
-    let owners = object.pointer_mut("/metadata/ownerReferences");
-    if let Some(owners) = owners.and_then(Value::as_array_mut)
-        && owners.len() > 1
+    let owners = object
+        .at("/metadata/ownerReferences")
+        .and_then(Value::as_array);
+    if owners.is_some_and(|owners| owners.len() > 1)
+        && let Some(metadata) = object.edit("metadata")
+        && let Some(owners) = metadata
+            .get_mut("ownerReferences")
+            .and_then(Value::as_array_mut)
     {
         let mut once = Vec::new();
         owners.retain(|owner| {
@@ -70,13 +77,8 @@ pub(super) fn canonical(kind: &str, object: &mut Value) {
         });
     }
     for pointer in omitted(kind) {
-        let Some((parent, field)) = pointer.rsplit_once('/') else {
-            continue;
-        };
-        if let Some(parent) = object.pointer_mut(parent).and_then(Value::as_object_mut)
-            && parent.get(field).is_some_and(is_nothing)
-        {
-            parent.remove(field);
+        if !object.shares(before, pointer) && object.at(pointer).is_some_and(is_nothing) {
+            object.remove(pointer);
         }
     }
     if matches!(kind, "ReplicaSet" | "Deployment") {
@@ -98,36 +100,32 @@ fn is_nothing(value: &Value) -> bool {
     }
 }
 
-fn default(object: &mut Value, section: &str, field: &str, value: i64) {
-    if let Some(object) = object.as_object_mut() {
-        let section = object
-            .entry(section)
-            .or_insert_with(|| Value::Object(Map::new()));
-        if let Some(section) = section.as_object_mut()
-            && section.get(field).is_none_or(Value::is_null)
-        {
-            section.insert(field.to_owned(), json!(value));
-        }
+fn default(object: &mut Fields, section: &str, field: &str, value: i64) {
+    let known = object.get(section);
+    if known.is_some_and(|it| it.get(field).is_some_and(|it| !it.is_null())) {
+        return;
+    }
+    if known.is_none() {
+        object.put(section, Some(json!({})));
+    }
+    if let Some(section) = object.edit(section).and_then(Value::as_object_mut) {
+        section.insert(field.to_owned(), json!(value));
     }
 }
 
 /// Why an object is refused; `old` is what it replaces.
-pub(super) fn refused(kind: &str, old: Option<&Value>, new: &Value) -> Option<String> {
-    let owners = new.pointer("/metadata/ownerReferences");
+pub(super) fn refused(kind: &str, old: Option<&Fields>, new: &Fields) -> Option<String> {
+    let owners = new.at("/metadata/ownerReferences");
     let owners = owners.and_then(Value::as_array).into_iter().flatten();
     let controllers = owners.filter(|owner| owner.get("controller") == Some(&json!(true)));
     if controllers.count() > 1 {
         return Some("metadata.ownerReferences: only one may be the controller".to_owned());
     }
     if let Some(old) = old
-        && old.pointer("/metadata/deletionTimestamp").is_some()
+        && old.at("/metadata/deletionTimestamp").is_some()
     {
-        let finalizers = |object: &Value| {
-            let list = object.pointer("/metadata/finalizers");
-            list.and_then(Value::as_array).cloned().unwrap_or_default()
-        };
-        let known = finalizers(old);
-        if finalizers(new).iter().any(|it| !known.contains(it)) {
+        let known = |it| finalizers(old).is_some_and(|known| known.contains(it));
+        if !finalizers(new).into_iter().flatten().all(known) {
             return Some("metadata.finalizers: none can be added while it is deleted".to_owned());
         }
     }
@@ -141,31 +139,35 @@ pub(super) fn refused(kind: &str, old: Option<&Value>, new: &Value) -> Option<St
             if strategy.is_some_and(|it| has(it, "canary") == has(it, "blueGreen")) {
                 return Some("exactly one of canary and blueGreen must be set".to_owned());
             }
-            let selector = |object: &Value| object.pointer("/spec/selector").cloned();
-            let known = old.and_then(selector)?;
-            (selector(new) != Some(known)).then(|| "spec.selector is immutable".to_owned())
+            let known = old?.at("/spec/selector")?;
+            let changed = new.at("/spec/selector") != Some(known);
+            changed.then(|| "spec.selector is immutable".to_owned())
         }
         "ReplicaSet" | "Deployment" => refused_set(old, new),
         _ => None,
     }
 }
 
+fn finalizers(object: &Fields) -> Option<&Vec<Value>> {
+    object.at("/metadata/finalizers").and_then(Value::as_array)
+}
+
 /// Rules of `apps/v1` for what makes pods.
-fn refused_set(old: Option<&Value>, new: &Value) -> Option<String> {
+fn refused_set(old: Option<&Fields>, new: &Fields) -> Option<String> {
     for pointer in ["/spec/replicas", "/spec/minReadySeconds"] {
-        let value = new.pointer(pointer).and_then(Value::as_i64);
+        let value = new.at(pointer).and_then(Value::as_i64);
         if value.is_some_and(|value| value < 0) {
             return Some(format!("{pointer}: must not be negative"));
         }
     }
-    let selector = new.pointer("/spec/selector");
+    let selector = new.at("/spec/selector");
     if let Some(old) = old
-        && old.pointer("/spec/selector") != selector
+        && old.at("/spec/selector") != selector
     {
         return Some("spec.selector: is immutable".to_owned());
     }
     let wanted = selector.and_then(|selector| selector.get("matchLabels")?.as_object());
-    let labels = new.pointer("/spec/template/metadata/labels");
+    let labels = new.at("/spec/template/metadata/labels");
     let carried =
         |(key, value): (&String, &Value)| labels.and_then(|labels| labels.get(key)) == Some(value);
     if !wanted.is_some_and(|wanted| !wanted.is_empty() && wanted.iter().all(carried)) {

@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use sluice_crds::pointer::text;
 use sluice_simulation::cluster::Cluster;
-use sluice_simulation::store::{Expected, Key, Part, text};
+use sluice_simulation::store::{Expected, Key, Part};
 
 use crate::plays::{Moment, go, moments};
 

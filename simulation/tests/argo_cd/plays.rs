@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value;
+use sluice_crds::pointer::text;
 use sluice_simulation::cluster::Cluster;
 use sluice_simulation::fixtures;
 use sluice_simulation::schedule::{Order, Outage, Step};
-use sluice_simulation::store::{Expected, Key, text};
+use sluice_simulation::store::{Expected, Key};
 
 /// A cluster, and an object in it that looks like none before.
 pub(crate) struct Moment {
