@@ -19,7 +19,19 @@ use crate::process::find_program;
 pub(crate) struct Workshop {
     pub(crate) config: SourcesConfig,
     permits: Semaphore,
-    _lock: File,
+    _lock: Lock,
+}
+
+/// The right to a cache folder.
+#[derive(Debug)]
+struct Lock(File);
+
+impl Drop for Lock {
+    /// Closing the file would not do: a child that another thread is just starting has it open too, until it is another
+    /// program.
+    fn drop(&mut self) {
+        let _ = flock(&self.0, FlockOperation::Unlock);
+    }
 }
 
 impl Workshop {
@@ -49,7 +61,7 @@ impl Workshop {
         let shop = Self {
             config,
             permits,
-            _lock: lock,
+            _lock: Lock(lock),
         };
         for folder in [shop.trees(), shop.temporaries()] {
             match std::fs::remove_dir_all(&folder) {
