@@ -1,10 +1,10 @@
 //! When a metric, and with it the run, ends.
 
-use sluice_analysis::{Outcome, Phase};
+use sluice_analysis::{Outcome, Phase, absorb};
 use sluice_crds::IntOrString;
 use sluice_crds::analysis::Metric;
 
-use super::support::{Story, error, phase, repeated, result, run, status, value};
+use super::support::{Story, at, error, phase, repeated, result, run, status, value};
 
 /// One letter for each measurement: `s`uccessful, `f`ailed, `i`nconclusive, `e`rror.
 fn outcome(letter: char) -> Outcome {
@@ -193,4 +193,15 @@ fn counters_are_left_out_when_zero_and_errors_in_a_row_start_again() {
     let counted = result(&story.run, "rate");
     assert_eq!((counted.error, counted.consecutive_error), (Some(1), None));
     assert_eq!((counted.failed, counted.inconclusive), (None, None));
+}
+
+#[test]
+fn a_metric_that_goes_on_after_an_error_tells_no_message_of_its_own() {
+    let run = run(vec![repeated("rate", "10s", 0)]);
+    let plan = absorb(&run, "rate", error("connection refused"), at(1));
+    let metric = &plan.status.metric_results.as_ref().unwrap()[0];
+    assert_eq!(metric.phase, "Running");
+    let measured = &metric.measurements.as_ref().unwrap()[0];
+    assert_eq!(measured.message.as_deref(), Some("connection refused"));
+    assert_eq!(metric.message, None);
 }

@@ -119,9 +119,31 @@ fn a_condition_may_use_a_secret() {
     assert_eq!(plan.status.phase, "Running");
     let message = format!("{:?}", plan.status);
     assert!(
-        message.contains("failed to resolve {{args.token}}"),
+        message.contains("metric web: failed to resolve {{args.token}}"),
         "{message}"
     );
+}
+
+#[test]
+fn a_condition_of_failure_may_use_a_secret_too() {
+    let mut run = secret_run();
+    let metric = &mut run.spec.metrics.as_mut().unwrap()[0];
+    metric.success_condition = None;
+    metric.failure_condition = Some("result == \"{{args.token}}\"".to_owned());
+    let secrets: SecretValues = [("token", TOKEN)].into_iter().collect();
+    let known = Circumstances {
+        started_at: None,
+        secrets: Some(&secrets),
+    };
+    for (value, phase) in [(TOKEN, "Failed"), ("another", "Successful")] {
+        let outcome = Outcome::Value {
+            value: value.into(),
+            display: value.to_owned(),
+            metadata: std::collections::BTreeMap::new(),
+        };
+        let plan = absorb_with(&run, "web", outcome, known, at(1));
+        assert_eq!(plan.status.phase, phase, "{value}");
+    }
 }
 
 #[test]
