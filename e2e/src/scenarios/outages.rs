@@ -23,7 +23,10 @@ async fn analysed(stage: &Stage, namespace: &crate::cluster::Namespace) -> Resul
         .await?;
     let background = "analysis:\n  startingStep: 1\n  templates:\n    - templateName: success-rate\n  args:\n    \
                       - name: canary-hash\n      valueFrom:\n        podTemplateHashValue: Latest";
-    let steps = "- setWeight: 20\n- pause: {duration: 25}\n- setWeight: 60\n- pause: {duration: 5}";
+    // A controller that was killed may wait 15 s for the lease, so that the first pause passes without an analysis; the
+    // second one is longer than an analysis needs that begins then.
+    let steps =
+        "- setWeight: 20\n- pause: {duration: 25}\n- setWeight: 60\n- pause: {duration: 20}";
     namespace
         .apply_yaml(&rollout(3, &routed(name, steps, background)))
         .await?;
