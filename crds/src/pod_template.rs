@@ -9,7 +9,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
-use crate::pointer::at;
+use crate::pointer::{at, split};
 
 /// A `PodTemplateSpec`, lossless: fields that this build does not know stay as they are.
 ///
@@ -60,9 +60,7 @@ impl PodTemplate {
     /// The value at a JSON pointer such as `/spec/containers`, without escapes.
     #[must_use]
     pub fn pointer(&self, pointer: &str) -> Option<&Value> {
-        let rest = pointer.strip_prefix('/')?;
-        let end = rest.find('/').unwrap_or(rest.len());
-        let (first, rest) = rest.split_at_checked(end)?;
+        let (first, rest) = split(pointer)?;
         at(self.0.get(first)?, rest)
     }
 

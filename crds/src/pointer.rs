@@ -19,6 +19,14 @@ pub fn at<'a>(value: &'a Value, pointer: &str) -> Option<&'a Value> {
     })
 }
 
+/// The first token of a pointer, and the pointer that leads on from there.
+#[must_use]
+pub fn split(pointer: &str) -> Option<(&str, &str)> {
+    let path = pointer.strip_prefix('/')?;
+    let end = path.find('/').unwrap_or(path.len());
+    path.split_at_checked(end)
+}
+
 /// The text at a pointer; empty when there is none.
 #[must_use]
 pub fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
@@ -42,6 +50,8 @@ mod tests {
         ] {
             assert_eq!(at(&value, pointer), value.pointer(pointer), "{pointer}");
         }
+        let halves = ["/a/0/b", "/a", "", "a"].map(split);
+        assert_eq!(halves, [Some(("a", "/0/b")), Some(("a", "")), None, None]);
         assert_eq!((text(&value, "/a/0/b"), text(&value, "/n")), ("x", ""));
     }
 }

@@ -117,7 +117,6 @@ pub(crate) fn stripped(template: &PodTemplate) -> PodTemplate {
     else {
         return template;
     };
-    let mut removed = false;
     if let Some(anti) = spec
         .get_mut("affinity")
         .and_then(|affinity| affinity.get_mut("podAntiAffinity"))
@@ -127,26 +126,21 @@ pub(crate) fn stripped(template: &PodTemplate) -> PodTemplate {
             if let Some(terms) = anti.get_mut(list).and_then(Value::as_array_mut) {
                 let before = terms.len();
                 terms.retain(|term| !is_injected(term));
-                if terms.len() < before {
-                    removed = true;
-                    if terms.is_empty() {
-                        anti.remove(list);
-                    }
+                if terms.len() < before && terms.is_empty() {
+                    anti.remove(list);
                 }
             }
         }
     }
-    if removed {
-        if let Some(affinity) = spec.get_mut("affinity").and_then(Value::as_object_mut)
-            && affinity
-                .get("podAntiAffinity")
-                .is_some_and(|anti| anti == &json!({}))
-        {
-            affinity.remove("podAntiAffinity");
-        }
-        if spec.get("affinity") == Some(&json!({})) {
-            spec.remove("affinity");
-        }
+    if let Some(affinity) = spec.get_mut("affinity").and_then(Value::as_object_mut)
+        && affinity
+            .get("podAntiAffinity")
+            .is_some_and(|anti| anti == &json!({}))
+    {
+        affinity.remove("podAntiAffinity");
+    }
+    if spec.get("affinity") == Some(&json!({})) {
+        spec.remove("affinity");
     }
     template
 }

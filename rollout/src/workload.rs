@@ -11,7 +11,7 @@ use serde_json::Value;
 use sluice_crds::LabelSelector;
 use sluice_crds::names;
 use sluice_crds::pod_template::PodTemplate;
-use sluice_crds::pointer::at;
+use sluice_crds::pointer::{at, text};
 use sluice_crds::rollout::{Rollout, WorkloadRef};
 
 use crate::conditions;
@@ -93,10 +93,7 @@ fn scale_down(seen: &Seen<'_>, draft: &mut Draft, reference: &WorkloadRef, workl
     if to >= from {
         return;
     }
-    let text = |pointer: &str| {
-        let value = at(workload, pointer).and_then(Value::as_str);
-        value.unwrap_or_default().to_owned()
-    };
+    let text = |pointer| text(workload, pointer).to_owned();
     draft.reason(Reason::WorkloadScaled { from, to });
     draft.effect(
         Slot::ScaleDown,

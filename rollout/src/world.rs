@@ -11,7 +11,7 @@ use sluice_crds::analysis::AnalysisRun;
 use sluice_crds::decode::{self, DecodeError};
 use sluice_crds::experiment::Experiment;
 use sluice_crds::pod_template::PodTemplate;
-use sluice_crds::pointer::at;
+use sluice_crds::pointer::{at, text};
 use sluice_crds::rollout::Rollout;
 use sluice_crds::split::ObservedSplit;
 
@@ -210,15 +210,11 @@ impl ReplicaSet {
         };
         let template = spec.get("template").and_then(Value::as_object).cloned();
         let conditions = status.get("conditions").and_then(Value::as_array);
-        let text = |condition: &Value, field: &str| {
-            let text = condition.get(field).and_then(Value::as_str);
-            text.unwrap_or_default().to_owned()
-        };
         let failure = conditions
             .into_iter()
             .flatten()
-            .find(|it| text(it, "type") == "ReplicaFailure" && text(it, "status") == "True")
-            .map(|it| text(it, "message"));
+            .find(|it| text(it, "/type") == "ReplicaFailure" && text(it, "/status") == "True")
+            .map(|it| text(it, "/message").to_owned());
         Ok(Self {
             created: created(&metadata),
             deleting: metadata.deletion_timestamp.is_some(),
@@ -276,12 +272,7 @@ impl Service {
     /// Reads a `v1` Service object; fields of a wrong type count as absent.
     #[must_use]
     pub fn from_object(object: &Value) -> Self {
-        let text = |pointer: &str| {
-            at(object, pointer)
-                .and_then(Value::as_str)
-                .unwrap_or_default()
-                .to_owned()
-        };
+        let text = |pointer| text(object, pointer).to_owned();
         let map = |pointer: &str| {
             at(object, pointer)
                 .and_then(Value::as_object)

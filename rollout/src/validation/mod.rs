@@ -29,7 +29,8 @@ use std::fmt;
 use serde::Serialize;
 use sluice_crds::rollout::{Rollout, RolloutSpec};
 
-use crate::basis::{Basis, NO_TEMPLATE};
+use crate::basis::NO_TEMPLATE;
+use crate::workload;
 use crate::world::World;
 
 /// A field of the Rollout and what is wrong with it.
@@ -50,7 +51,8 @@ impl fmt::Display for FieldError {
 /// Every error of a Rollout, the one to be shown first.
 #[must_use]
 pub fn validate(world: &World<'_>) -> Vec<FieldError> {
-    Basis::of(world).problems
+    let resolved = workload::resolved(world);
+    with_references(of_spec(&world.rollout.spec), world, &resolved)
 }
 
 /// The errors of a spec, whatever it refers to.

@@ -152,10 +152,10 @@ impl Controller {
     /// Marks what the news of the caches are about.
     pub fn wake_for_news(&mut self) {
         for change in self.view.take_news() {
-            let of = |it: &Object| (it.owner().to_owned(), it.label(INSTANCE_ID).to_owned());
             let (before, after) = (change.before.as_deref(), change.after.as_deref());
             // What it was wakes somebody else only when it belonged to somebody else.
-            let before = before.filter(|before| after.is_none_or(|after| of(before) != of(after)));
+            let before =
+                before.filter(|before| after.is_none_or(|after| !same_owner(before, after)));
             for object in [before, after].into_iter().flatten() {
                 self.wake_for(object);
             }
@@ -287,4 +287,9 @@ impl Controller {
         wrote.retain(|kind, version| view.version(kind) < *version);
         wrote.is_empty()
     }
+}
+
+/// Whether two states of an object belong to the same owner and the same instance.
+fn same_owner(before: &Object, after: &Object) -> bool {
+    before.owner() == after.owner() && before.label(INSTANCE_ID) == after.label(INSTANCE_ID)
 }

@@ -1,13 +1,13 @@
 //! The top-level fields of an object. Each is shared by all states of the object in which it is the same, so that a new
 //! status costs no copy of the spec, nor a second decoding of it.
 
+use std::any::Any;
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
-use sluice_crds::pointer::at;
-
-use super::object::Spec;
+use sluice_crds::pointer::{at, split};
 
 /// The fields by name.
 #[derive(Debug, Clone, Default)]
@@ -18,8 +18,11 @@ pub(super) struct Fields(BTreeMap<String, Arc<Field>>);
 struct Field {
     value: Value,
     /// What it is when it is the spec of a kind that the engines read.
-    spec: OnceLock<Spec>,
+    spec: OnceLock<Option<Box<Decoded>>>,
 }
+
+/// A spec of one of the kinds.
+type Decoded = dyn Any + Send + Sync;
 
 impl Clone for Field {
     /// A copy is made to be changed, so it is not read yet.
@@ -148,16 +151,11 @@ impl Fields {
         both.is_some_and(|(mine, theirs)| Arc::ptr_eq(mine, theirs))
     }
 
-    /// What the spec is, read at most once while it stays the same.
-    pub(super) fn spec(&self, read: impl FnOnce(&Value) -> Spec) -> Option<&Spec> {
+    /// The spec, decoded at most once while it stays the same; `None` when it is absent or cannot be decoded.
+    pub(super) fn spec<T: DeserializeOwned + Any + Clone + Send + Sync>(&self) -> Option<T> {
         let field = self.0.get("spec")?;
-        Some(field.spec.get_or_init(|| read(&field.value)))
+        let read = || Some(Box::new(T::deserialize(&field.value).ok()?) as Box<Decoded>);
+        let spec = field.spec.get_or_init(read).as_ref()?;
+        spec.downcast_ref::<T>().cloned()
     }
-}
-
-/// The first token of a pointer, and the rest.
-fn split(pointer: &str) -> Option<(&str, &str)> {
-    let path = pointer.strip_prefix('/')?;
-    let end = path.find('/').unwrap_or(path.len());
-    path.split_at_checked(end)
 }

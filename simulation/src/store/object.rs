@@ -6,11 +6,9 @@ use std::sync::{Arc, OnceLock};
 use serde::Deserialize;
 use serde_json::Value;
 use sluice_crds::ObjectMeta;
-use sluice_crds::analysis::{
-    AnalysisRun, AnalysisRunSpec, AnalysisTemplate, ClusterAnalysisTemplate,
-};
-use sluice_crds::experiment::{Experiment, ExperimentSpec};
-use sluice_crds::rollout::{Rollout, RolloutSpec};
+use sluice_crds::analysis::{AnalysisRun, AnalysisTemplate, ClusterAnalysisTemplate};
+use sluice_crds::experiment::Experiment;
+use sluice_crds::rollout::Rollout;
 use sluice_rollout::experiment::OwnedService;
 use sluice_rollout::{ReplicaSet, Service};
 
@@ -41,28 +39,6 @@ enum Content {
     ClusterTemplate(Box<ClusterAnalysisTemplate>),
     /// Another kind, or one that cannot be decoded.
     Other,
-}
-
-/// What the engines see of a spec, for the kinds whose status changes often.
-#[derive(Debug)]
-pub(super) enum Spec {
-    Rollout(Box<RolloutSpec>),
-    Run(Box<AnalysisRunSpec>),
-    Experiment(Box<ExperimentSpec>),
-    /// One that cannot be decoded.
-    Unreadable,
-}
-
-/// Decodes a part of an object.
-fn typed<'a, T: Deserialize<'a>, U>(
-    value: &'a Value,
-    into: impl FnOnce(Box<T>) -> U,
-    other: U,
-) -> U {
-    match T::deserialize(value) {
-        Ok(it) => into(Box::new(it)),
-        Err(_) => other,
-    }
 }
 
 impl Object {
@@ -122,48 +98,24 @@ impl Object {
 
     fn decode(&self) -> Option<Content> {
         Some(match self.key.kind.as_str() {
-            "Rollout" => {
-                let spec = self
-                    .fields
-                    .spec(|it| typed(it, Spec::Rollout, Spec::Unreadable));
-                let Some(Spec::Rollout(spec)) = spec else {
-                    return None;
-                };
-                Content::Rollout(Box::new(Rollout {
-                    metadata: self.metadata()?,
-                    spec: spec.as_ref().clone(),
-                    status: self.part("status")?,
-                }))
-            }
-            "AnalysisRun" => {
-                let spec = self
-                    .fields
-                    .spec(|it| typed(it, Spec::Run, Spec::Unreadable));
-                let Some(Spec::Run(spec)) = spec else {
-                    return None;
-                };
-                Content::Run(Box::new(AnalysisRun {
-                    metadata: self.metadata()?,
-                    spec: spec.as_ref().clone(),
-                    status: self.part("status")?,
-                }))
-            }
-            "Experiment" => {
-                let spec = self
-                    .fields
-                    .spec(|it| typed(it, Spec::Experiment, Spec::Unreadable));
-                let Some(Spec::Experiment(spec)) = spec else {
-                    return None;
-                };
-                Content::Experiment(Box::new(Experiment {
-                    metadata: self.metadata()?,
-                    spec: spec.as_ref().clone(),
-                    status: self.part("status")?,
-                }))
-            }
-            "AnalysisTemplate" => typed(self.value(), Content::Template, Content::Other),
+            "Rollout" => Content::Rollout(Box::new(Rollout {
+                metadata: self.metadata()?,
+                spec: self.fields.spec()?,
+                status: self.part("status")?,
+            })),
+            "AnalysisRun" => Content::Run(Box::new(AnalysisRun {
+                metadata: self.metadata()?,
+                spec: self.fields.spec()?,
+                status: self.part("status")?,
+            })),
+            "Experiment" => Content::Experiment(Box::new(Experiment {
+                metadata: self.metadata()?,
+                spec: self.fields.spec()?,
+                status: self.part("status")?,
+            })),
+            "AnalysisTemplate" => Content::Template(Deserialize::deserialize(self.value()).ok()?),
             "ClusterAnalysisTemplate" => {
-                typed(self.value(), Content::ClusterTemplate, Content::Other)
+                Content::ClusterTemplate(Deserialize::deserialize(self.value()).ok()?)
             }
             "ReplicaSet" => {
                 let part = |name| self.fields.get(name).unwrap_or(&Value::Null);
